@@ -1,0 +1,73 @@
+import type { JobKey, JobState, JobStatus, StatusUpdate } from './types.ts';
+
+/**
+ * Where rows are kept. The first two methods make a store; the others let people read and clean it.
+ *
+ * Implementations keep rows as `mergeStatus` folds them: reading a row, merging and writing it back
+ * must be one atomic step for each job, or two writers at once will undo each other.
+ */
+export interface StatusStore {
+  /**
+   * Merges a batch of snapshots into the rows of their jobs.
+   *
+   * - Atomic for each job: no reader and no other writer sees or overwrites a half-done merge.
+   * - In any order: a snapshot may be older than the row; the law of `mergeStatus` decides.
+   * - Safe to repeat: a write whose answer was lost is written again.
+   * - A job may stand in one batch several times.
+   *
+   * Reject with `code: 'ERR_STORE_REFUSED'` only where this very batch can never be stored: it is then
+   * split until the culprit is found and given up. Every other rejection is taken for a fault that
+   * passes, and the write is repeated.
+   *
+   * @param updates from 1 to `maxBatchSize` snapshots
+   * @param options.signal aborts when the caller no longer waits for the answer (`writeTimeoutMs`)
+   */
+  write(updates: readonly StatusUpdate[], options?: { signal?: AbortSignal }): Promise<void>;
+
+  /** The row of one job, or `undefined`. What it returns is the caller's own to change. */
+  get(key: JobKey): Promise<JobStatus | undefined>;
+
+  /** The rows that match, newest `createdAt` first, a page at a time. */
+  list?(query?: StatusQuery): Promise<StatusPage>;
+
+  /** How many rows match. `limit` and `cursor` play no part. */
+  count?(query?: StatusQuery): Promise<number>;
+
+  /**
+   * Deletes the rows that match, and says how many they were: retention. At least one condition must
+   * be given.
+   */
+  delete?(query: StatusFilter): Promise<number>;
+
+  /** Lets go of what the store itself opened; of a client that it was given, nothing. */
+  close?(): Promise<void>;
+}
+
+/** Which rows; every condition given must hold. */
+export interface StatusFilter {
+  readonly queue?: string | undefined;
+  readonly name?: string | undefined;
+  /** One status, or any of several. */
+  readonly status?: JobState | readonly JobState[] | undefined;
+  /** Added at this time or later. */
+  readonly createdFrom?: Date | undefined;
+  /** Added before this time. */
+  readonly createdBefore?: Date | undefined;
+  /** Last changed before this time. */
+  readonly updatedBefore?: Date | undefined;
+}
+
+/** Which rows, and which page of them. */
+export interface StatusQuery extends StatusFilter {
+  /** How many rows a page has at most: 1 to 1,000. @default 50 */
+  readonly limit?: number | undefined;
+  /** `nextCursor` of the page before. It names a place in the order, so it stays right while rows change. */
+  readonly cursor?: string | undefined;
+}
+
+/** Some rows, and where the next ones begin. */
+export interface StatusPage {
+  readonly items: JobStatus[];
+  /** Pass it as `cursor` for the next page; `null` where there is none. */
+  readonly nextCursor: string | null;
+}

@@ -1,0 +1,160 @@
+import { StatusStoreError, type StoreErrorCode } from '../errors.ts';
+import { foldUpdates } from '../merge.ts';
+import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
+import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
+import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
+import { resolveDeletion, resolveQuery, toPage, type Place, type ResolvedFilter } from './query.ts';
+import { fromRow, toRecord, type Row } from './row.ts';
+import { codeOfSqlState } from './sqlstate.ts';
+
+/**
+ * The part of a supabase-js client that the store needs, so that any version, and a client typed by
+ * your own database, will do.
+ */
+export interface SupabaseClientLike {
+  schema(name: string): { rpc(fn: string, args: object): unknown; from(table: string): unknown };
+}
+
+/**
+ * Keeps rows in a Supabase table, through the project's API: one request for a whole batch.
+ *
+ * Give it a client with the project's secret (service role) key: nobody else may write the table.
+ * Create the table once with `migrationSql()` of `bullmq-job-status/migrations`.
+ *
+ * @example
+ * const supabase = createClient(process.env.SUPABASE_URL, process.env.SUPABASE_SECRET_KEY);
+ * const store = new SupabaseStatusStore(supabase);
+ */
+export class SupabaseStatusStore implements StatusStore {
+  readonly #client: SupabaseClientLike;
+  readonly #names: TableNames;
+
+  /**
+   * @param client what supabase-js's `createClient` returned
+   * @param options.schema the schema the table lies in; other than `public`, add it to the API's exposed schemas
+   * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`
+   */
+  constructor(client: SupabaseClientLike, options?: TableOptions) {
+    this.#names = tableNames(options);
+    this.#client = client;
+  }
+
+  async write(updates: readonly StatusUpdate[], { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const records = foldUpdates(updates).map(toRecord);
+    const request = this.#api().rpc(this.#names.writeFunction, { updates: records });
+    this.#check(await (signal === undefined ? request : request.abortSignal(signal)));
+  }
+
+  async get({ queue, jobId }: JobKey): Promise<JobStatus | undefined> {
+    const query = this.#table().select('*').eq('queue', queue).eq('job_id', jobId);
+    return this.#rows(await query)[0];
+  }
+
+  async list(query?: StatusQuery): Promise<StatusPage> {
+    const { filter, limit, after } = resolveQuery(query);
+    let request = where(this.#table().select('*'), filter);
+    if (after !== undefined) request = request.or(isAfter(after));
+    for (const column of ['created_at', 'queue', 'job_id']) {
+      request = request.order(column, { ascending: false });
+    }
+    // The API may be set to return fewer rows than asked for (`max_rows`, 1,000 by default).
+    return toPage(this.#rows(await request.limit(Math.min(limit + 1, 1_000))), Math.min(limit, 999));
+  }
+
+  async count(query?: StatusQuery): Promise<number> {
+    const request = this.#table().select('*', { count: 'exact', head: true });
+    return this.#check(await where(request, resolveQuery(query).filter)).count ?? 0;
+  }
+
+  async delete(query: StatusFilter): Promise<number> {
+    const request = this.#table().delete({ count: 'exact' });
+    return this.#check(await where(request, resolveDeletion(query))).count ?? 0;
+  }
+
+  #api(): Api {
+    return this.#client.schema(this.#names.schema) as unknown as Api;
+  }
+
+  #table(): Table {
+    return this.#api().from(this.#names.table);
+  }
+
+  #rows(response: Response): JobStatus[] {
+    return (this.#check(response).data as Row[]).map(fromRow);
+  }
+
+  /** supabase-js reports failures as values; here they become errors. */
+  #check(response: Response): Response {
+    const { error, status } = response;
+    if (error === null) return response;
+    const code = codeOfFailure(status, error.code ?? '');
+    const { schema, table, writeFunction } = this.#names;
+    const hint =
+      code === 'ERR_STORE_SETUP'
+        ? `. Check the key (it must be the secret one), and that migrationSql() of bullmq-job-status/migrations was run: it creates ${schema}.${table} and ${schema}.${writeFunction}`
+        : '';
+    const cause = [error.code, error.details].filter(Boolean).join(', ');
+    const message = `Supabase answered ${status || 'nothing'}: ${error.message}${cause && ` (${cause})`}${hint}`;
+    throw new StatusStoreError(code, message, { cause: error });
+  }
+}
+
+/**
+ * What a failure says: by its SQLSTATE, by PostgREST's own code (0 connection, else its request,
+ * schema cache or token), or else by its HTTP status (0: no answer at all).
+ */
+function codeOfFailure(status: number, code: string): StoreErrorCode {
+  if (/^[0-9A-Z]{5}$/.test(code)) return codeOfSqlState(code);
+  if (code.startsWith('PGRST')) return code.startsWith('PGRST0') ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
+  if (status === 413) return 'ERR_STORE_REFUSED';
+  const passes = status < 400 || status >= 500 || [408, 425, 429].includes(status);
+  return passes ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
+}
+
+function where(request: Filter, filter: ResolvedFilter): Filter {
+  const { queue, name, status, createdFrom, createdBefore, updatedBefore } = filter;
+  let narrowed = request;
+  if (queue !== undefined) narrowed = narrowed.eq('queue', queue);
+  if (name !== undefined) narrowed = narrowed.eq('name', name);
+  if (status !== undefined) narrowed = narrowed.in('status', status);
+  if (createdFrom !== undefined) narrowed = narrowed.gte('created_at', createdFrom.toISOString());
+  if (createdBefore !== undefined) narrowed = narrowed.lt('created_at', createdBefore.toISOString());
+  if (updatedBefore !== undefined) narrowed = narrowed.lt('updated_at', updatedBefore.toISOString());
+  return narrowed;
+}
+
+/** PostgREST's condition for the rows after a place, in descending order. */
+function isAfter({ createdAt, queue, jobId }: Place): string {
+  const [time, inQueue, id] = [createdAt.toISOString(), queue, jobId].map(quote);
+  return `created_at.lt.${time},and(created_at.eq.${time},queue.lt.${inQueue}),and(created_at.eq.${time},queue.eq.${inQueue},job_id.lt.${id})`;
+}
+
+/** A value within PostgREST's filter language. */
+function quote(value: string): string {
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+/* supabase-js, as far as it is called here; `SupabaseClientLike` says less, so that every client fits. */
+interface Api {
+  rpc(fn: string, args: object): PromiseLike<Response> & { abortSignal(signal: AbortSignal): PromiseLike<Response> };
+  from(table: string): Table;
+}
+interface Table {
+  select(columns: string, options?: { count: 'exact'; head: true }): Filter;
+  delete(options: { count: 'exact' }): Filter;
+}
+interface Filter extends PromiseLike<Response> {
+  eq(column: string, value: string): Filter;
+  in(column: string, values: readonly string[]): Filter;
+  gte(column: string, value: string): Filter;
+  lt(column: string, value: string): Filter;
+  or(conditions: string): Filter;
+  order(column: string, options: { ascending: boolean }): Filter;
+  limit(count: number): Filter;
+}
+interface Response {
+  readonly data: unknown;
+  readonly count: number | null;
+  readonly status: number;
+  readonly error: { readonly message: string; readonly code?: string; readonly details?: string } | null;
+}

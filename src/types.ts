@@ -1,0 +1,142 @@
+/** Where a job stands in its queue: BullMQ's own state names, and two of ours. */
+export type JobState =
+  | 'waiting'
+  | 'delayed'
+  | 'prioritized'
+  | 'waiting-children'
+  | 'active'
+  | 'completed'
+  | 'failed'
+  /** Ours: it failed, or was taken out of the queue, after somebody asked for its cancellation. */
+  | 'cancelled'
+  /** Ours: the queue no longer knows the job, and nobody saw it end. */
+  | 'removed';
+
+/** What JSON can hold. Everything a row keeps of a job's own values has this shape. */
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue };
+
+/** What names one job: an id is unique in its queue only. */
+export interface JobKey {
+  /**
+   * The queue's name (`worker.name`), or `prefix:name` where the worker's key prefix is not BullMQ's
+   * default `bull`, so that two prefixes never share a row.
+   */
+  readonly queue: string;
+  /** BullMQ's `job.id`. It may contain `:` (schedulers' ids do), and it may be used again. */
+  readonly jobId: string;
+}
+
+/** Why a job failed, as plain data: an `Error` does not survive a database. */
+export interface JobError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+}
+
+/** A value of the job that is kept in the row. */
+export type CapturedField = 'data' | 'progress' | 'result' | 'error' | 'metadata';
+
+/**
+ * Why a stored value is not exactly the job's own:
+ *
+ * - `bigint`: a `BigInt`, stored as its decimal digits in a string;
+ * - `circular`: a reference to an object that contains it, stored as `"[Circular]"`;
+ * - `function`, `symbol`: left out of an object, `null` elsewhere;
+ * - `non-finite-number`: `NaN` or an infinity, stored as `null`;
+ * - `invalid-unicode`: `U+0000` or half a surrogate pair, which Postgres refuses, stored as `U+FFFD`;
+ * - `too-deep`: nested deeper than 100 levels, `null` from there on;
+ * - `too-large`: past `maxValueBytes`; strings are cut, and what comes after is left out;
+ * - `unreadable`: a getter or `toJSON` of the value threw, stored as `null`;
+ * - `hook-failed`: your `redact` or `metadata` threw, so nothing of the value is stored.
+ */
+export type Alteration =
+  | 'bigint'
+  | 'circular'
+  | 'function'
+  | 'symbol'
+  | 'non-finite-number'
+  | 'invalid-unicode'
+  | 'too-deep'
+  | 'too-large'
+  | 'unreadable'
+  | 'hook-failed';
+
+/** Which values of a row were altered on the way, and why. */
+export type Alterations = { readonly [field in CapturedField]?: readonly Alteration[] };
+
+/**
+ * A whole snapshot of one job at one moment of one attempt. Any one of them is enough to insert the
+ * row; `mergeStatus` says which of two is newer, read off the two alone.
+ */
+export interface StatusUpdate extends JobKey {
+  /** BullMQ's `job.name`. */
+  readonly name: string;
+  readonly status: JobState;
+  /**
+   * Which attempt this is a snapshot of, from 1; 0 for a job never started. BullMQ's
+   * `job.attemptsStarted`, which the queue itself counts up at each move to active: the fencing token
+   * by which attempts on two hosts are told apart, whatever their clocks say.
+   */
+  readonly attempt: number;
+  /** How many attempts have ended, from 0. BullMQ's `job.attemptsMade`. */
+  readonly attemptsMade: number;
+  /** How many attempts the job has in all, from 1. BullMQ's `job.opts.attempts`, where unset means 1. */
+  readonly maxAttempts: number;
+  /** What the job last reported: any JSON value. BullMQ's `job.progress`, which starts as 0. */
+  readonly progress: JsonValue;
+  /** What the processor returned; `null` until it did, and where it returned nothing. */
+  readonly result: JsonValue;
+  /** Why the last failed attempt failed; `null` where none failed, and again once the job completes. */
+  readonly error: JobError | null;
+  /** The job's payload; `null` unless `capture.data` is on. */
+  readonly data: JsonValue;
+  /** What your `metadata(job)` returned: tenant and user ids and the like. */
+  readonly metadata: { readonly [key: string]: JsonValue } | null;
+  /** Which worker ran the attempt: its `name` option, else its random id; `null` before the first. */
+  readonly worker: string | null;
+  /** Until when a `delayed` job rests, by the clock of the host that delayed it. */
+  readonly delayedUntil: Date | null;
+  /** Which of the values above are not exactly the job's own, and why; `null` where all are. */
+  readonly altered: Alterations | null;
+  /** When the job was added, by its producer's clock, or as `opts.timestamp` says. BullMQ's `job.timestamp`. */
+  readonly createdAt: Date;
+  /** Raw start of this attempt by its host's clock, in ms since 1970. BullMQ's `job.processedOn`. */
+  readonly processedOn: number | null;
+  /** Raw end of the job by its host's clock, in ms since 1970. BullMQ's `job.finishedOn`. */
+  readonly finishedOn: number | null;
+  /** The earliest raw start known of any attempt, in ms since 1970; in a fresh snapshot, `processedOn`. */
+  readonly firstProcessedOn: number | null;
+  /** When this snapshot was taken, by the taking host's clock. */
+  readonly updatedAt: Date;
+  /**
+   * Orders snapshots of one phase of one attempt: a hybrid logical clock (ms since 1970 times 1,000,
+   * counted on within one ms), rising within a process and roughly ordered across processes.
+   */
+  readonly sequence: number;
+}
+
+/**
+ * One row: the newest snapshot's facts, and the times computed from them, for which always
+ * `createdAt < startedAt <= attemptStartedAt < completedAt | failedAt`, each step 1 ms at least.
+ * Times are `Date`s, exact to the millisecond; what is absent is `null`.
+ */
+export interface JobStatus extends StatusUpdate {
+  /** When the job first started, kept across retries; `null` until it did. */
+  readonly startedAt: Date | null;
+  /** Whether `startedAt` stands in for a start that nobody saw: `createdAt` + 1 ms. */
+  readonly startedAtInferred: boolean;
+  /** When the latest attempt started; `null` until the first did. */
+  readonly attemptStartedAt: Date | null;
+  /** When the job completed; `null` in any other status. */
+  readonly completedAt: Date | null;
+  /** When the job failed for good; `null` in any other status. */
+  readonly failedAt: Date | null;
+  /** When the job was cancelled; `null` in any other status. */
+  readonly cancelledAt: Date | null;
+}

@@ -1,0 +1,152 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { mergeStatus, mergeUpdates } from '../../src/merge.ts';
+import type { JobStatus, StatusUpdate } from '../../src/types.ts';
+import { CANONICAL, JobHistory, randomHistory, START } from '../support/histories.ts';
+import { broken, permutations } from '../support/law.ts';
+
+/** Folds snapshots into a row, and holds every row on the way against the time law. */
+function fold(snapshots: readonly StatusUpdate[]): JobStatus {
+  let row: JobStatus | undefined;
+  for (const snapshot of snapshots) {
+    row = mergeStatus(row, snapshot);
+    const faults = broken(row);
+    if (faults.length > 0) throw new Error(`${faults.join(', ')}: ${JSON.stringify(row)}`);
+  }
+  if (row === undefined) throw new Error('a history has at least one snapshot');
+  return row;
+}
+
+const RUNS = 3_000;
+
+describe('every order of a history ends in the same lawful row', () => {
+  for (const [name, tell] of Object.entries(CANONICAL)) {
+    const { snapshots } = tell();
+
+    test(`${name}: all permutations of ${snapshots.length} snapshots`, () => {
+      const expected = JSON.stringify(fold(snapshots));
+      for (const order of permutations(snapshots)) expect(JSON.stringify(fold(order))).toBe(expected);
+    });
+
+    test(`${name}: with any one snapshot told twice`, () => {
+      const expected = JSON.stringify(fold(snapshots));
+      for (const repeated of snapshots.slice(0, 6)) {
+        for (const order of permutations([...snapshots.slice(0, 6), repeated])) {
+          const rest = snapshots.slice(6);
+          expect(JSON.stringify(fold([...order, ...rest]))).toBe(expected);
+        }
+      }
+    });
+
+    test(`${name}: the row is the last snapshot's facts`, () => {
+      const last = snapshots.at(-1);
+      expect(fold(snapshots)).toMatchObject({ ...last, firstProcessedOn: expect.any(Number) });
+    });
+  }
+});
+
+describe('random histories: skewed clocks, equal milliseconds, retries by hand, ids used again', () => {
+  test('any shuffle, with any repeated and the row on the way always lawful, ends in the same row', () => {
+    fc.assert(
+      fc.property(shuffled(randomHistory), ({ history, order }) => {
+        const expected = fold(history);
+        expect(fold([...order, ...order.slice(0, 3)])).toEqual(expected);
+        expect(expected).toMatchObject({ ...history.at(-1), firstProcessedOn: expect.anything() });
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('any cut into batches, coalesced first, ends in the same row', () => {
+    fc.assert(
+      fc.property(shuffled(randomHistory), fc.infiniteStream(fc.integer({ min: 1, max: 5 })), ({ history, order }, sizes) => {
+        const batches: StatusUpdate[] = [];
+        for (let at = 0; at < order.length; ) {
+          const size = sizes.next().value as number;
+          batches.push(order.slice(at, at + size).reduce(mergeUpdates));
+          at += size;
+        }
+        expect(fold(batches)).toEqual(fold(history));
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('with any snapshots lost, every order of the rest ends in the same lawful row', () => {
+    fc.assert(
+      fc.property(shuffled(randomHistory), fc.infiniteStream(fc.boolean()), ({ history }, lost) => {
+        const rest = history.filter(() => !(lost.next().value as boolean));
+        fc.pre(rest.length > 0);
+        expect(fold([...rest].reverse())).toEqual(fold(rest));
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test('mergeStatus changes neither of its arguments', () => {
+    fc.assert(
+      fc.property(shuffled(randomHistory), ({ order }) => {
+        order.forEach((snapshot) => Object.freeze(snapshot));
+        let row: JobStatus | undefined;
+        for (const snapshot of order) row = Object.freeze(mergeStatus(row, snapshot));
+      }),
+    );
+  });
+});
+
+describe('times', () => {
+  test('a job that starts and ends in the millisecond it was added in gets 1 ms for each step', () => {
+    const row = fold(new JobHistory().start(0).complete(0).snapshots);
+    expect(row.createdAt.getTime()).toBe(START);
+    expect(row.startedAt?.getTime()).toBe(START + 1);
+    expect(row.completedAt?.getTime()).toBe(START + 2);
+    expect([row.processedOn, row.finishedOn]).toEqual([START, START]);
+  });
+
+  test('a start nobody saw is inferred, and gives way to the real one', () => {
+    const [active, completed] = new JobHistory().start(50).complete().snapshots as [StatusUpdate, StatusUpdate];
+    const unseen = { ...completed, processedOn: null, firstProcessedOn: null };
+    const inferred = mergeStatus(undefined, unseen);
+    expect(inferred).toMatchObject({ startedAt: new Date(START + 1), startedAtInferred: true });
+    expect(mergeStatus(inferred, active)).toMatchObject({ startedAt: new Date(START + 50), startedAtInferred: false });
+  });
+
+  test('a job added with a future timestamp is lawful, and its raw readings stay as they were', () => {
+    const [active, completed] = new JobHistory().start().complete().snapshots as [StatusUpdate, StatusUpdate];
+    const future = new Date(START + 1_000_000);
+    const row = fold([active, completed].map((snapshot) => ({ ...snapshot, createdAt: future })));
+    expect(row.completedAt?.getTime()).toBe(future.getTime() + 2);
+    expect(row.finishedOn).toBe(START + 2);
+  });
+
+  test('the first start is kept across retries, the attempt has its own', () => {
+    const row = fold(new JobHistory().start(5).fail(1, 0).start(10).complete().snapshots);
+    expect(row.startedAt?.getTime()).toBe(START + 5);
+    expect(row.attemptStartedAt?.getTime()).toBe(START + 16);
+  });
+
+  test('a finished job that is retried is no longer finished', () => {
+    const row = fold(new JobHistory().start().fail().retryByHand(10).start().snapshots);
+    expect(row).toMatchObject({ status: 'active', attempt: 2, failedAt: null, finishedOn: null });
+  });
+});
+
+describe('the limits of the law', () => {
+  test('a reset retry is newer once its start reads more than 5 s later, whatever the clocks', () => {
+    const retriedAfter = (ms: number, skew: number) =>
+      fold(new JobHistory().start(0).fail(0, 0).start(0).fail(0).retryByHand(ms, true).start(0, skew).snapshots).status;
+    expect(retriedAfter(5_001, 0)).toBe('active');
+    expect(retriedAfter(5_000, 0)).toBe('failed');
+    // Between hosts, what the clocks differ by comes on top.
+    expect(retriedAfter(7_501, -2_500)).toBe('active');
+    expect(retriedAfter(7_500, -2_500)).toBe('failed');
+  });
+});
+
+function shuffled(histories: fc.Arbitrary<StatusUpdate[]>) {
+  return histories.chain((history) =>
+    fc
+      .shuffledSubarray(history, { minLength: history.length, maxLength: history.length })
+      .map((order) => ({ history, order })),
+  );
+}
