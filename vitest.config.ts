@@ -3,15 +3,43 @@ import { defineConfig } from 'vitest/config';
 
 const src = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
 
+/** What users import, from the source: `tests/package` holds the same against the built package. */
+const alias = [
+  { find: /^bullmq-job-status$/, replacement: src('index.ts') },
+  { find: 'bullmq-job-status/memory', replacement: src('stores/memory.ts') },
+  { find: 'bullmq-job-status/supabase', replacement: src('stores/supabase.ts') },
+  { find: 'bullmq-job-status/migrations', replacement: src('migrations/index.ts') },
+];
+
+const onRealParts = {
+  globalSetup: ['tests/support/global-setup.ts'],
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+};
+
 export default defineConfig({
-  resolve: {
-    // What users import, from the source: `tests/package` holds the same against the built package.
-    alias: [
-      { find: /^bullmq-job-status$/, replacement: src('index.ts') },
-      { find: 'bullmq-job-status/memory', replacement: src('stores/memory.ts') },
-      { find: 'bullmq-job-status/supabase', replacement: src('stores/supabase.ts') },
-      { find: 'bullmq-job-status/migrations', replacement: src('migrations/index.ts') },
+  test: {
+    // Two at once: the parts need cores too.
+    maxWorkers: 2,
+    projects: [
+      { resolve: { alias }, test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
+      {
+        resolve: { alias },
+        test: {
+          name: 'integration',
+          include: ['tests/{integration,conformance}/**/*.test.ts'],
+          ...onRealParts,
+        },
+      },
+      {
+        resolve: { alias },
+        test: {
+          name: 'parts',
+          include: ['tests/{parts,package}/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
     ],
   },
-  test: { include: ['tests/**/*.test.ts'] },
 });
