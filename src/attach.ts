@@ -1,16 +1,19 @@
+import type { TrackerStats } from './batcher.ts';
 import { queueKey, type JobOf, type TrackableJob, type TrackableWorker } from './bullmq.ts';
-import { describe, InvalidArgumentError, TrackingError } from './errors.ts';
+import { JobStatusError } from './errors.ts';
 import { interpose } from './interpose.ts';
 import { resolveOptions, type ResolvedOptions, type TrackingOptions } from './options.ts';
+import type { JobEvent } from './snapshot.ts';
 import type { StatusStore } from './store.ts';
-import { Tracker, type TrackerStats } from './tracker.ts';
+import { createTracker, type Tracker } from './tracker.ts';
+import { hasMethods, unlike } from './validate.ts';
 
 /** Tracking of one worker into one store. */
 export interface StatusTracker extends AsyncDisposable {
   /**
    * Resolves when every update taken so far is stored.
    *
-   * @throws {TrackingError} `ERR_FLUSH_INCOMPLETE` with the `updates` not stored, after
+   * @throws {JobStatusError} `ERR_FLUSH_INCOMPLETE` with the `updates` not stored, after
    *   `flushTimeoutMs`, or where the store refused some
    */
   flush(): Promise<void>;
@@ -18,7 +21,7 @@ export interface StatusTracker extends AsyncDisposable {
    * Detaches from the worker and flushes; every later call returns the first one's promise.
    * `worker.close()` calls it by itself, so call it only to stop tracking a worker that goes on.
    *
-   * @throws {TrackingError} as `flush` does; tracking has ended all the same
+   * @throws {JobStatusError} as `flush` does; tracking has ended all the same
    */
   close(): Promise<void>;
   /** How tracking stands: a snapshot, cheap enough for a metrics endpoint. */
@@ -38,7 +41,7 @@ const attached = new WeakMap<object, Set<StatusStore>>();
  * @param worker any BullMQ `Worker`, running or not
  * @param store where the rows go; several workers may share one, and a worker may have several
  * @throws {InvalidArgumentError} where an argument or option is not what it must be
- * @throws {TrackingError} `ERR_ALREADY_ATTACHED` where this worker is tracked into this store already
+ * @throws {JobStatusError} `ERR_ALREADY_ATTACHED` where this worker is tracked into this store already
  *
  * @example
  * const worker = new Worker('exports', processor, { connection });
@@ -54,12 +57,12 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
   const queue = queueKey(worker);
   const stores = attached.get(worker) ?? new Set();
   if (stores.has(store)) {
-    const message = `Expected a worker that is not tracked into this store yet; the one of queue "${queue}" is. Remove the second attachStatusTracking, or close the first tracker`;
-    throw new TrackingError('ERR_ALREADY_ATTACHED', message);
+    const message = `The worker of queue "${queue}" is tracked into this store already; remove the second attachStatusTracking, or close the first tracker`;
+    throw new JobStatusError('ERR_ALREADY_ATTACHED', message);
   }
   attached.set(worker, stores.add(store));
 
-  const tracker = new Tracker({ queue, worker: worker.opts?.name ?? worker.id }, store, resolved);
+  const tracker = createTracker({ queue, worker: worker.opts?.name ?? worker.id }, store, resolved);
   let closing: Promise<void> | undefined;
 
   const restoreEmit = interpose<(event: string, ...args: unknown[]) => boolean>(
@@ -79,7 +82,7 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
         try {
           await close(...args);
         } finally {
-          const flushed = closeTracker().catch((error: TrackingError) => tracker.report(error, error.updates));
+          const flushed = closeTracker().catch(tracker.report);
           if (resolved.flushOnClose) await flushed;
         }
       },
@@ -103,31 +106,20 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
   };
 }
 
-/** The worker's events, as BullMQ emits them; all others pass unread. */
+/** The events that tell something of a job; all others pass unread. */
+const JOB_EVENTS: readonly string[] = ['active', 'progress', 'completed', 'failed'] satisfies JobEvent['type'][];
+
 function observe(tracker: Tracker, event: string, [job, value]: unknown[]): void {
-  // Older BullMQ 5 emits `failed` with no job, where a stalled job is gone.
-  if (typeof job !== 'object' || job === null) return;
-  const subject = job as TrackableJob;
-  if (event === 'active') tracker.observe({ type: event }, subject);
-  else if (event === 'completed') tracker.observe({ type: event, result: value }, subject);
-  else if (event === 'failed') tracker.observe({ type: event, error: value }, subject);
-  else if (event === 'progress') tracker.observe({ type: event, progress: value }, subject);
+  // Older BullMQ 5 emits `failed` with no job, where a stalled one is gone.
+  if (!JOB_EVENTS.includes(event) || typeof job !== 'object' || job === null) return;
+  tracker.observe({ type: event as JobEvent['type'], value }, job as TrackableJob);
 }
 
 function checkArguments(worker: unknown, store: unknown): void {
-  if (!hasMethods(worker, ['emit', 'close']) || !('qualifiedName' in (worker as object))) {
-    throw new InvalidArgumentError(
-      `Expected the first argument of attachStatusTracking to be a BullMQ Worker, got ${describe(worker)}`,
-    );
+  if (!hasMethods(worker, 'emit', 'close') || !('qualifiedName' in (worker as object))) {
+    throw unlike('worker', 'a BullMQ Worker', worker);
   }
-  if (!hasMethods(store, ['write', 'get'])) {
-    throw new InvalidArgumentError(
-      `Expected the second argument of attachStatusTracking to be a StatusStore with the methods write and get, got ${describe(store)}`,
-    );
+  if (!hasMethods(store, 'write', 'get')) {
+    throw unlike('store', 'a StatusStore with the methods write and get', store);
   }
-}
-
-function hasMethods(value: unknown, names: readonly string[]): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
 }

@@ -1,5 +1,5 @@
-import type { JobStatusError } from './errors.ts';
-import { codeOf, StatusStoreError, toError, TrackingError } from './errors.ts';
+import { codeOf, JobStatusError, messageOf } from './errors.ts';
+import { createFlushWaiters } from './flush-waiters.ts';
 import type { ResolvedOptions } from './options.ts';
 import { PendingUpdates, type PendingUpdate } from './pending.ts';
 import type { StatusStore } from './store.ts';
@@ -10,11 +10,8 @@ export type BatcherOptions = Pick<
   'flushIntervalMs' | 'maxBatchSize' | 'maxPending' | 'backoff' | 'writeTimeoutMs' | 'flushTimeoutMs'
 >;
 
-/** Tells of an error and of the updates it is about; never throws. */
-export type Report = (error: JobStatusError, updates: readonly StatusUpdate[]) => void;
-
 /** How delivery stands. Counts run from the start of tracking. */
-export interface BatcherStats {
+export interface TrackerStats {
   /** Jobs whose newest update is not stored yet, those of the write under way among them. */
   readonly pending: number;
   /** Updates stored, after coalescing. */
@@ -33,23 +30,24 @@ export interface BatcherStats {
   readonly lastError: JobStatusError | null;
 }
 
-/** Errors that say the store is at fault, not the batch. */
-const STORE_AT_FAULT: readonly unknown[] = [
-  'ERR_STORE_UNAVAILABLE',
-  'ERR_STORE_SETUP',
-  'ERR_STORE_TIMEOUT',
-];
-
-/** Somebody waits until all up to a ticket is stored. */
-interface FlushWaiter {
-  readonly upTo: number;
-  readonly lost: StatusUpdate[];
-  readonly deadline: NodeJS.Timeout;
-  settle(unsaved: readonly StatusUpdate[]): void;
+/** Brings updates to a store. */
+export interface Batcher {
+  /** Takes an update over. Returns at once, and never throws. */
+  take(update: StatusUpdate): void;
+  /**
+   * Resolves when every update taken so far is stored.
+   *
+   * @throws {JobStatusError} `ERR_FLUSH_INCOMPLETE` where `flushTimeoutMs` passed before, or where
+   *   some were given up meanwhile; `updates` are the ones not stored
+   */
+  flush(): Promise<void>;
+  /** Flushes, then rests for good, whether or not all was stored. */
+  close(): Promise<void>;
+  stats(): TrackerStats;
 }
 
 /**
- * Brings updates to the store: many jobs in a write, one write at a time.
+ * Many jobs in a write, one write at a time:
  *
  * - IDLE: nothing waits. An update leads to GATHERING.
  * - GATHERING: updates collect for `flushIntervalMs`. That over, a full batch or a flush: WRITING.
@@ -59,167 +57,96 @@ interface FlushWaiter {
  * - RESTING: nothing is written until the backoff is over, or somebody flushes: WRITING.
  *
  * No update overtakes another in any way that matters, for the merge is free of order.
+ *
+ * @param report tells of an error and the updates it is about; it must not throw
  */
-export class Batcher {
-  readonly #store: StatusStore;
-  readonly #options: BatcherOptions;
-  readonly #report: Report;
-  readonly #pending: PendingUpdates;
-  readonly #waiters = new Set<FlushWaiter>();
+export function createBatcher(
+  store: StatusStore,
+  options: BatcherOptions,
+  report: (error: JobStatusError, updates: readonly StatusUpdate[]) => void,
+): Batcher {
+  const { flushIntervalMs, maxBatchSize, maxPending, backoff, writeTimeoutMs, flushTimeoutMs } = options;
+  const pending = new PendingUpdates(maxPending);
+  const waiters = createFlushWaiters(unsaved);
+  const counts = { written: 0, coalesced: 0, retried: 0, refused: 0, dropped: 0 };
+  let lastError: JobStatusError | null = null;
+  let lastTicket = 0;
 
-  #underWay: readonly PendingUpdate[] = [];
-  #abortWrite: AbortController | undefined;
-  #timer: NodeJS.Timeout | undefined;
-  #closed = false;
-  /** Failed writes since the last that was stored. */
-  #failures = 0;
-  #retryAfterMs = 0;
+  let timer: NodeJS.Timeout | undefined;
+  /** Aborts the write under way; there is one in WRITING only. */
+  let writing: AbortController | undefined;
+  let underWay: readonly PendingUpdate[] = [];
+  let closed = false;
+  /** Failed writes since the last that was stored, or since a flush; more than none in RESTING. */
+  let failures = 0;
+  let retryAfterMs = 0;
   /**
    * Halved by each failure that no code explains: should one update be the culprit, the others of its
    * batch get by without it. Back at full size with the next success.
    */
-  #batchSize: number;
-  #lastTicket = 0;
+  let batchSize = maxBatchSize;
   /** Given up past the bound and not reported yet: told in one report, not in one for each job. */
-  #unreported: StatusUpdate[] = [];
-  #counts = { written: 0, coalesced: 0, retried: 0, refused: 0, dropped: 0 };
-  #lastError: JobStatusError | null = null;
+  let unreported: StatusUpdate[] = [];
 
-  constructor(store: StatusStore, options: BatcherOptions, report: Report) {
-    this.#store = store;
-    this.#options = options;
-    this.#batchSize = options.maxBatchSize;
-    this.#pending = new PendingUpdates(options.maxPending);
-    this.#report = (error, updates) => {
-      this.#lastError = error;
-      report(error, updates);
-    };
-  }
-
-  /** Takes an update over. Returns at once, and never throws. */
-  take(update: StatusUpdate): void {
-    this.#add({ update, ticket: ++this.#lastTicket, since: Date.now() });
-    if (this.#timer === undefined || this.#isFull()) this.#schedule();
-  }
-
-  /**
-   * Resolves when every update taken so far is stored.
-   *
-   * @throws {TrackingError} `ERR_FLUSH_INCOMPLETE` where `flushTimeoutMs` passed before, or where some
-   *   were given up meanwhile; `updates` are the ones not stored
-   */
-  flush(): Promise<void> {
-    const { flushTimeoutMs } = this.#options;
-    return new Promise((resolve, reject) => {
-      const waiter: FlushWaiter = {
-        upTo: this.#lastTicket,
-        lost: [],
-        deadline: setTimeout(() => waiter.settle(this.#unsavedOf(waiter)), flushTimeoutMs),
-        settle: (unsaved) => {
-          clearTimeout(waiter.deadline);
-          this.#waiters.delete(waiter);
-          const updates = [...waiter.lost, ...unsaved];
-          if (updates.length === 0) return resolve();
-          const why = unsaved.length > 0 ? ` within ${flushTimeoutMs} ms` : '';
-          const message = `${updates.length} updates could not be stored${why}`;
-          reject(new TrackingError('ERR_FLUSH_INCOMPLETE', message, { updates, cause: this.#lastError }));
-        },
-      };
-      this.#waiters.add(waiter);
-      // A store at rest gets its next chance now: whoever flushes will not wait for long.
-      this.#failures = 0;
-      this.#retryAfterMs = 0;
-      this.#settleWaiters();
-      this.#schedule();
-    });
-  }
-
-  /** Flushes, then rests for good, whether or not all was stored. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    try {
-      await this.flush();
-    } finally {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-      // The answer of a write that still hangs would only hold the process.
-      const message = 'Tracking was closed before the store answered';
-      this.#abortWrite?.abort(new TrackingError('ERR_STORE_TIMEOUT', message));
-    }
-  }
-
-  stats(): BatcherStats {
-    const entries = [...this.#underWay, ...this.#pending.values()];
-    const oldest = entries.reduce((since, entry) => Math.min(since, entry.since), Infinity);
-    return {
-      pending: entries.length,
-      ...this.#counts,
-      lagMs: Math.max(0, Date.now() - Math.min(oldest, Date.now())),
-      lastError: this.#lastError,
-    };
-  }
-
-  #isFull(): boolean {
-    return this.#pending.size >= this.#options.maxBatchSize && this.#failures === 0;
-  }
-
-  #isWriting(): boolean {
-    return this.#abortWrite !== undefined;
+  function add(entry: PendingUpdate): void {
+    const { coalesced, dropped } = pending.add(entry);
+    if (coalesced) counts.coalesced += 1;
+    if (dropped === undefined) return;
+    counts.dropped += 1;
+    waiters.lose([dropped]);
+    unreported.push(dropped.update);
+    if (unreported.length >= maxBatchSize) reportDropped();
   }
 
   /** From IDLE, GATHERING or RESTING: sets when the next write begins. */
-  #schedule(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#isWriting() || this.#pending.size === 0) return;
-    if (this.#closed && this.#waiters.size === 0) return;
-    if (this.#failures > 0) {
-      this.#timer = setTimeout(() => void this.#writeBatch(), this.#backoffMs());
-    } else if (this.#isFull() || this.#waiters.size > 0) {
-      void this.#writeBatch();
-    } else {
-      this.#timer = setTimeout(() => void this.#writeBatch(), this.#options.flushIntervalMs);
-    }
+  function schedule(): void {
+    clearTimeout(timer);
+    timer = undefined;
+    if (writing !== undefined || pending.size === 0) return;
+    const isFlushing = waiters.count() > 0;
+    if (closed && !isFlushing) return;
+    const writeLater = (ms: number) => setTimeout(() => void writeBatch(), ms);
+    if (failures > 0) timer = writeLater(backoffMs());
+    else if (isFlushing || pending.size >= maxBatchSize) void writeBatch();
+    else timer = writeLater(flushIntervalMs);
   }
 
-  #backoffMs(): number {
-    const { minMs, maxMs } = this.#options.backoff;
-    const ms = Math.min(maxMs, minMs * 2 ** (this.#failures - 1));
+  function backoffMs(): number {
+    const ms = Math.min(backoff.maxMs, backoff.minMs * 2 ** (failures - 1));
     // Half of it is drawn by lot, so that many trackers do not come back at once.
-    return Math.max(ms * (0.5 + Math.random() / 2), this.#retryAfterMs);
+    return Math.max(ms * (0.5 + Math.random() / 2), retryAfterMs);
   }
 
-  async #writeBatch(): Promise<void> {
-    this.#timer = undefined;
-    this.#underWay = this.#pending.take(this.#batchSize);
+  async function writeBatch(): Promise<void> {
+    timer = undefined;
+    underWay = pending.take(batchSize);
     try {
-      await this.#writeOrSplit();
-      this.#failures = 0;
-      this.#batchSize = this.#options.maxBatchSize;
+      await writeOrSplit();
+      failures = 0;
+      batchSize = maxBatchSize;
     } catch (thrown) {
       const error = asStoreError(thrown);
-      const updates = this.#underWay.map((entry) => entry.update);
-      for (const entry of this.#underWay) this.#add(entry);
-      this.#failures += 1;
-      this.#counts.retried += 1;
-      this.#retryAfterMs = error instanceof StatusStoreError ? (error.retryAfterMs ?? 0) : 0;
-      if (!STORE_AT_FAULT.includes(codeOf(thrown))) this.#batchSize = Math.ceil(updates.length / 2);
-      this.#report(error, updates);
+      for (const entry of underWay) add(entry);
+      failures += 1;
+      counts.retried += 1;
+      retryAfterMs = error.retryAfterMs ?? 0;
+      if (error !== thrown) batchSize = Math.ceil(underWay.length / 2);
+      tell(error, underWay.map(updateOf));
     }
-    this.#underWay = [];
-    this.#abortWrite = undefined;
-    this.#reportDropped();
-    this.#settleWaiters();
-    this.#schedule();
+    underWay = [];
+    writing = undefined;
+    reportDropped();
+    waiters.settle();
+    schedule();
   }
 
   /** Writes what is under way; what remains of it when this throws is what was not stored. */
-  async #writeOrSplit(): Promise<void> {
-    const parts = [this.#underWay];
+  async function writeOrSplit(): Promise<void> {
+    const parts = [underWay];
     for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
       try {
-        await this.#write(part.map((entry) => entry.update));
-        this.#counts.written += part.length;
+        await write(part.map(updateOf));
+        counts.written += part.length;
       } catch (error) {
         if (codeOf(error) !== 'ERR_STORE_REFUSED') throw error;
         if (part.length > 1) {
@@ -227,75 +154,91 @@ export class Batcher {
           parts.push(part.slice(half), part.slice(0, half));
           continue;
         }
-        this.#counts.refused += 1;
-        this.#giveUp(part);
-        this.#report(asStoreError(error), part.map((entry) => entry.update));
+        counts.refused += 1;
+        waiters.lose(part);
+        tell(asStoreError(error), part.map(updateOf));
       }
-      this.#underWay = parts.flat();
+      underWay = parts.flat();
     }
   }
 
-  /** One call of the store, given up after `writeTimeoutMs`: it may be stored all the same, which does no harm. */
-  async #write(updates: readonly StatusUpdate[]): Promise<void> {
-    const abort = new AbortController();
-    this.#abortWrite = abort;
-    const { writeTimeoutMs } = this.#options;
-    const message = `The store did not answer within ${writeTimeoutMs} ms`;
-    const timeout = setTimeout(
-      () => abort.abort(new TrackingError('ERR_STORE_TIMEOUT', message)),
-      writeTimeoutMs,
-    );
+  /** One call of the store. One that is given up may be stored all the same, which does no harm. */
+  async function write(updates: readonly StatusUpdate[]): Promise<void> {
+    const { signal } = (writing = new AbortController());
+    const timeout = setTimeout(() => abandon(`The store did not answer within ${writeTimeoutMs} ms`), writeTimeoutMs);
     try {
       await new Promise<void>((resolve, reject) => {
-        abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error));
-        Promise.resolve(this.#store.write(updates, { signal: abort.signal })).then(resolve, reject);
+        signal.addEventListener('abort', () => reject(signal.reason as Error));
+        Promise.resolve(store.write(updates, { signal })).then(resolve, reject);
       });
     } finally {
       clearTimeout(timeout);
     }
   }
 
-  #add(entry: PendingUpdate): void {
-    const { coalesced, dropped } = this.#pending.add(entry);
-    if (coalesced) this.#counts.coalesced += 1;
-    if (dropped === undefined) return;
-    this.#counts.dropped += 1;
-    this.#giveUp([dropped]);
-    this.#unreported.push(dropped.update);
-    if (this.#unreported.length >= this.#options.maxBatchSize) this.#reportDropped();
+  function abandon(message: string): void {
+    writing?.abort(new JobStatusError('ERR_STORE_TIMEOUT', message));
   }
 
-  #reportDropped(): void {
-    const updates = this.#unreported;
+  function reportDropped(): void {
+    const updates = unreported;
     if (updates.length === 0) return;
-    this.#unreported = [];
-    const message = `More than ${this.#options.maxPending} jobs waited for the store; ${updates.length} updates were given up`;
-    this.#report(new TrackingError('ERR_UPDATES_DROPPED', message, { updates }), updates);
+    unreported = [];
+    const message = `More than ${maxPending} jobs waited for the store; ${updates.length} updates were given up`;
+    tell(new JobStatusError('ERR_UPDATES_DROPPED', message, { updates }), updates);
   }
 
-  #giveUp(entries: readonly PendingUpdate[]): void {
-    for (const waiter of this.#waiters) {
-      for (const { ticket, update } of entries) if (ticket <= waiter.upTo) waiter.lost.push(update);
-    }
+  function tell(error: JobStatusError, updates: readonly StatusUpdate[]): void {
+    lastError = error;
+    report(error, updates);
   }
 
-  #settleWaiters(): void {
-    for (const waiter of this.#waiters) {
-      if (this.#unsavedOf(waiter).length === 0) waiter.settle([]);
-    }
+  /** The write under way and what waits behind it. */
+  function unsaved(): PendingUpdate[] {
+    return [...underWay, ...pending.values()];
   }
 
-  #unsavedOf({ upTo }: FlushWaiter): StatusUpdate[] {
-    return [...this.#underWay, ...this.#pending.values()]
-      .filter((entry) => entry.ticket <= upTo)
-      .map((entry) => entry.update);
+  function flush(): Promise<void> {
+    const flushed = waiters.wait(lastTicket, flushTimeoutMs, () => lastError);
+    // A store at rest gets its next chance now: whoever flushes will not wait for long.
+    failures = 0;
+    retryAfterMs = 0;
+    schedule();
+    return flushed;
   }
+
+  return {
+    take(update) {
+      add({ update, ticket: ++lastTicket, since: Date.now() });
+      if (timer === undefined || (failures === 0 && pending.size >= maxBatchSize)) schedule();
+    },
+    flush,
+    async close() {
+      closed = true;
+      try {
+        await flush();
+      } finally {
+        clearTimeout(timer);
+        timer = undefined;
+        // The answer of a write that still hangs would only hold the process.
+        abandon('Tracking was closed before the store answered');
+      }
+    },
+    stats() {
+      const now = Date.now();
+      const entries = unsaved();
+      const lagMs = entries.reduce((lag, { since }) => Math.max(lag, now - since), 0);
+      return { pending: entries.length, ...counts, lagMs, lastError };
+    },
+  };
 }
 
-/** What a store rejected with, as an error of ours with the store's own as its cause. */
+function updateOf(entry: PendingUpdate): StatusUpdate {
+  return entry.update;
+}
+
+/** What a store rejected with: itself, where it has a store's code; else one that has, with it as the cause. */
 function asStoreError(thrown: unknown): JobStatusError {
-  if (thrown instanceof StatusStoreError || thrown instanceof TrackingError) return thrown;
-  const { message } = toError(thrown);
-  const code = codeOf(thrown) === 'ERR_STORE_REFUSED' ? 'ERR_STORE_REFUSED' : 'ERR_STORE_UNAVAILABLE';
-  return new StatusStoreError(code, `The store failed: ${message}`, { cause: thrown });
+  if (codeOf(thrown).startsWith('ERR_STORE_')) return thrown as JobStatusError;
+  return new JobStatusError('ERR_STORE_UNAVAILABLE', `The store failed: ${messageOf(thrown)}`, { cause: thrown });
 }

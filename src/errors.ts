@@ -13,82 +13,57 @@ export type JobStatusErrorCode =
   | 'ERR_STORE_UNAVAILABLE'
   /** The store answers, but isn't set up: no table, no rights. Tried again, for somebody will mend it. */
   | 'ERR_STORE_SETUP'
-  /** The store will never take this update. It is given up; the others of its batch are stored. */
-  | 'ERR_STORE_REFUSED'
   /** The store did not answer a write within `writeTimeoutMs`. The write is tried again. */
   | 'ERR_STORE_TIMEOUT'
+  /** The store will never take this update. It is given up; the others of its batch are stored. */
+  | 'ERR_STORE_REFUSED'
   /** More than `maxPending` updates waited, so some were given up. */
   | 'ERR_UPDATES_DROPPED'
   /** `flush` or `close` ended at its deadline with updates unsaved, or some were given up meanwhile. */
   | 'ERR_FLUSH_INCOMPLETE'
-  /** A `filter`, `metadata`, `redact` or `onError` of yours threw, or returned what can't be used. */
+  /** A `filter`, `metadata`, `redact`, `onError` or `logger` of yours threw, or gave what can't be used. */
   | 'ERR_HOOK_FAILED';
 
-/** What every error of this package has. */
-export interface JobStatusError extends Error {
-  readonly code: JobStatusErrorCode;
-}
-
 /** An argument or option is not what it must be: the message names what was expected and what came. */
-export class InvalidArgumentError extends TypeError implements JobStatusError {
+export class InvalidArgumentError extends TypeError {
   override readonly name = 'InvalidArgumentError';
   readonly code = 'ERR_INVALID_ARGUMENT';
 }
 
-/** Tracking itself went wrong; the job did not. `updates` are the ones it is about, where there are any. */
-export class TrackingError extends Error implements JobStatusError {
-  override readonly name = 'TrackingError';
+/** Tracking or its store went wrong; the job did not. `cause` is the client's or hook's own error. */
+export class JobStatusError extends Error {
+  override readonly name = 'JobStatusError';
   readonly code: JobStatusErrorCode;
+  /** The snapshots it is about, where there are any. */
   readonly updates: readonly StatusUpdate[];
-
-  constructor(
-    code: JobStatusErrorCode,
-    message: string,
-    options: { cause?: unknown; updates?: readonly StatusUpdate[] } = {},
-  ) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
-    this.code = code;
-    this.updates = options.updates ?? [];
-  }
-}
-
-/** How a store says what became of a request, and so whether it is worth a retry. */
-export type StoreErrorCode = 'ERR_STORE_UNAVAILABLE' | 'ERR_STORE_SETUP' | 'ERR_STORE_REFUSED';
-
-/** A store's request failed. `cause` is the client's own error. */
-export class StatusStoreError extends Error implements JobStatusError {
-  override readonly name = 'StatusStoreError';
-  readonly code: StoreErrorCode;
   /** How long the store asks to be left alone, in ms (HTTP's `Retry-After`). */
   readonly retryAfterMs: number | undefined;
 
   constructor(
-    code: StoreErrorCode,
+    code: JobStatusErrorCode,
     message: string,
-    options: { cause?: unknown; retryAfterMs?: number | undefined } = {},
+    options: { cause?: unknown; updates?: readonly StatusUpdate[]; retryAfterMs?: number } = {},
   ) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(message, options);
     this.code = code;
+    this.updates = options.updates ?? [];
     this.retryAfterMs = options.retryAfterMs;
   }
 }
 
 /** `error.code`, of whatever was thrown. */
-export function codeOf(error: unknown): unknown {
-  return typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+export function codeOf(thrown: unknown): string {
+  return String((thrown as { code?: unknown } | null | undefined)?.code);
 }
 
-/** Whatever was thrown, as an `Error`: programs throw strings too. */
-export function toError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(describe(thrown), { cause: thrown });
+/** The message of whatever was thrown: programs throw strings too. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : describe(thrown);
 }
 
 /** A value as an error message shows it: short, on one line, and never throwing. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (typeof value === 'function') return `function ${value.name}`.trim();
-  if (typeof value === 'object' && value !== null) {
-    return Array.isArray(value) ? 'an array' : `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
-  }
-  return typeof value === 'bigint' ? `${value}n` : String(value);
+  if (typeof value !== 'object' || value === null) return typeof value === 'function' ? 'a function' : String(value);
+  return Array.isArray(value) ? 'a list' : `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
 }

@@ -13,13 +13,15 @@ export function interpose<Method extends (...args: never[]) => unknown>(
   name: string,
   wrap: (original: Method) => Method,
 ): () => void {
-  const before = Object.getOwnPropertyDescriptor(target, name);
-  const method = (target as Record<string, Method>)[name] as Method;
-  const value = wrap(method.bind(target) as Method);
-  Object.defineProperty(target, name, { value, configurable: true, writable: true, enumerable: false });
+  const owner = target as Record<string, Method>;
+  const before = owner[name] as Method;
+  const wasOwn = Object.hasOwn(owner, name);
+  const ours = wrap(before.bind(owner) as Method);
+  // Not enumerable, as a method is not: printing the object shows nothing new.
+  Object.defineProperty(owner, name, { value: ours, configurable: true, writable: true });
   return () => {
-    if (Object.getOwnPropertyDescriptor(target, name)?.value !== value) return;
-    if (before === undefined) delete (target as Record<string, unknown>)[name];
-    else Object.defineProperty(target, name, before);
+    if (owner[name] !== ours) return;
+    if (wasOwn) owner[name] = before;
+    else delete owner[name];
   };
 }

@@ -61,14 +61,10 @@ export class PendingUpdates {
 
   #evict(): PendingUpdate | undefined {
     if (this.#entries.size <= this.#maxSize) return undefined;
-    for (const keys of [this.#unfinished, this.#entries.keys()]) {
-      for (const key of keys) {
-        const entry = this.#entries.get(key);
-        this.#delete(key);
-        return entry;
-      }
-    }
-    return undefined;
+    const [oldest = ''] = this.#unfinished.size > 0 ? this.#unfinished : this.#entries.keys();
+    const entry = this.#entries.get(oldest);
+    this.#delete(oldest);
+    return entry;
   }
 
   #delete(key: string): void {

@@ -8,129 +8,93 @@ import type { Alteration, JsonValue } from './types.ts';
 
 const MAX_DEPTH = 100;
 
+/** What any value but a text takes of `maxBytes`. */
+const VALUE_BYTES = 8;
+
 /** A copy that every store can hold, and what differs in it from the original. */
 export interface Storable {
   readonly value: JsonValue;
   readonly altered: readonly Alteration[];
 }
 
-const VERBATIM: readonly Alteration[] = [];
+/** Text that every store takes: Postgres refuses `U+0000` and halves of surrogate pairs. */
+export function toText(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').toWellFormed();
+}
 
 /**
  * Copies a value as JSON would, without ever throwing.
  *
- * @param maxBytes how much to keep, counted as UTF-16 units of text and 8 for any other value
+ * @param maxBytes how much to keep, counted as UTF-16 units of text and 8 for any value
  */
-export function toStorable(value: unknown, maxBytes: number): Storable {
-  if (value === undefined || value === null) return { value: null, altered: VERBATIM };
-  if (typeof value === 'boolean') return { value, altered: VERBATIM };
-  if (typeof value === 'number' && Number.isFinite(value)) return { value, altered: VERBATIM };
-  const copier = new Copier(maxBytes);
-  const copy = copier.copy(value, '') ?? null;
-  return { value: copy, altered: copier.altered.size === 0 ? VERBATIM : [...copier.altered] };
-}
-
-class Copier {
-  readonly altered = new Set<Alteration>();
-  readonly #ancestors = new Set<object>();
-  #bytesLeft: number;
-
-  constructor(maxBytes: number) {
-    this.#bytesLeft = maxBytes;
-  }
+export function toStorable(original: unknown, maxBytes: number): Storable {
+  const altered = new Set<Alteration>();
+  const ancestors = new Set<unknown>();
+  let bytesLeft = maxBytes;
 
   /** The copy; `undefined` where JSON would leave the value out. `key` is what `toJSON` is told. */
-  copy(value: unknown, key: string): JsonValue | undefined {
-    if (!this.#spend(8)) return null;
-    switch (typeof value) {
-      case 'string':
-        return this.text(value);
-      case 'number':
-        return Number.isFinite(value) ? value : this.#altered('non-finite-number', null);
-      case 'bigint':
-        return this.#altered('bigint', this.text(value.toString()));
-      case 'object':
-        return value === null ? null : this.#object(value, key);
-      case 'function':
-      case 'symbol':
-        return this.#altered(typeof value as 'function' | 'symbol', undefined);
-      case 'boolean':
-        return value;
-      default:
-        return undefined;
-    }
-  }
-
-  /** A string that Postgres takes, cut where the room ends. */
-  text(value: string): string {
-    let text = value;
-    if (text.length > this.#bytesLeft) text = this.#altered('too-large', text.slice(0, this.#bytesLeft));
-    this.#bytesLeft -= text.length;
-    if (text.includes('\0') || !text.isWellFormed()) {
-      // A cut through a surrogate pair is mended here too.
-      text = this.#altered('invalid-unicode', text.replaceAll('\0', '\uFFFD').toWellFormed());
-    }
-    return text;
-  }
-
-  #object(value: object, key: string): JsonValue | undefined {
-    if (this.#ancestors.has(value)) return this.#altered('circular', '[Circular]');
-    if (this.#ancestors.size >= MAX_DEPTH) return this.#altered('too-deep', null);
-    this.#ancestors.add(value);
+  function copy(value: unknown, key: string): JsonValue | undefined {
+    bytesLeft -= VALUE_BYTES;
+    if (typeof value === 'string') return copyText(value);
+    if (typeof value === 'bigint') return alter('bigint', copyText(String(value)));
+    if (typeof value === 'function') return alter('function', undefined);
+    if (typeof value === 'symbol') return alter('symbol', undefined);
+    if (typeof value === 'number' && !Number.isFinite(value)) return alter('non-finite-number', null);
+    if (typeof value !== 'object' || value === null) return value as JsonValue | undefined;
+    if (ancestors.has(value)) return alter('circular', '[Circular]');
+    if (ancestors.size >= MAX_DEPTH) return alter('too-deep', null);
+    ancestors.add(value);
     try {
-      if ('toJSON' in value && typeof value.toJSON === 'function') {
-        const json: unknown = value.toJSON(key);
-        if (json !== value) return this.copy(json, key);
-      }
-      return Array.isArray(value) ? this.#array(value) : this.#record(value);
+      return copyObject(value, key);
     } catch {
       // A getter, a `toJSON` or a proxy's trap threw: the user's error, told by the alteration.
-      return this.#altered('unreadable', null);
+      return alter('unreadable', null);
     } finally {
-      this.#ancestors.delete(value);
+      ancestors.delete(value);
     }
   }
 
-  #array(values: readonly unknown[]): JsonValue {
-    const copy: JsonValue[] = [];
-    for (const value of values) {
-      if (!this.#hasRoom()) break;
-      copy.push(this.copy(value, String(copy.length)) ?? null);
+  function copyObject(value: object, key: string): JsonValue | undefined {
+    if ('toJSON' in value && typeof value.toJSON === 'function') {
+      const json: unknown = value.toJSON(key);
+      if (json !== value) return copy(json, key);
     }
-    return copy;
-  }
-
-  #record(record: object): JsonValue {
-    const copy: { [key: string]: JsonValue } = {};
-    for (const key of Object.keys(record)) {
-      if (!this.#hasRoom()) break;
-      const value = this.copy(record[key as keyof typeof record], key);
-      if (value === undefined) continue;
-      const name = this.text(key);
-      if (name === '__proto__') {
-        // Assigning it would set the copy's prototype.
-        Object.defineProperty(copy, name, { value, enumerable: true, configurable: true, writable: true });
-      } else {
-        copy[name] = value;
+    if (Array.isArray(value)) {
+      const items: JsonValue[] = [];
+      for (const item of value) {
+        if (isFull()) break;
+        items.push(copy(item, String(items.length)) ?? null);
       }
+      return items;
     }
-    return copy;
+    const entries: [string, JsonValue][] = [];
+    for (const name of Object.keys(value)) {
+      if (isFull()) break;
+      const field = copy(value[name as keyof typeof value], name);
+      if (field !== undefined) entries.push([copyText(name), field]);
+    }
+    // Unlike an assignment it takes `__proto__` for a key like any other.
+    return Object.fromEntries(entries);
   }
 
-  #spend(bytes: number): boolean {
-    if (!this.#hasRoom()) return false;
-    this.#bytesLeft -= bytes;
-    return true;
+  /** Cut where the room ends; a cut through a surrogate pair is mended too. */
+  function copyText(value: string): string {
+    const cut = value.slice(0, Math.max(0, bytesLeft));
+    if (cut.length < value.length) altered.add('too-large');
+    bytesLeft -= cut.length;
+    const text = toText(cut);
+    return text === cut ? text : alter('invalid-unicode', text);
   }
 
-  #hasRoom(): boolean {
-    if (this.#bytesLeft > 0) return true;
-    this.altered.add('too-large');
-    return false;
+  function isFull(): boolean {
+    return bytesLeft < VALUE_BYTES && alter('too-large', true);
   }
 
-  #altered<T>(why: Alteration, value: T): T {
-    this.altered.add(why);
+  function alter<T>(why: Alteration, value: T): T {
+    altered.add(why);
     return value;
   }
+
+  const value = copy(original, '') ?? null;
+  return { value, altered: [...altered] };
 }

@@ -1,103 +1,93 @@
-import { Batcher, type BatcherStats } from './batcher.ts';
+import { createBatcher, type Batcher } from './batcher.ts';
 import type { TrackableJob } from './bullmq.ts';
-import { TrackingError, describe, toError, type JobStatusError } from './errors.ts';
+import { JobStatusError, messageOf } from './errors.ts';
 import { mergeStatus } from './merge.ts';
-import type { ResolvedOptions } from './options.ts';
+import type { Logger, ResolvedOptions } from './options.ts';
 import { nextSequence } from './sequence.ts';
 import { snapshotOf, type Capture, type JobEvent } from './snapshot.ts';
 import type { StatusStore } from './store.ts';
 import type { StatusUpdate } from './types.ts';
 
-/** How tracking stands: see `StatusTracker.stats`. */
-export type TrackerStats = BatcherStats;
-
-/** The source of a tracker's snapshots. */
-export interface TrackedSource {
-  readonly queue: string;
-  readonly worker: string;
+/** Turns events into snapshots and hands them to a batcher. */
+export interface Tracker {
+  readonly batcher: Batcher;
+  /** Takes an event in. Whatever goes wrong is told, and never thrown. */
+  observe(event: JobEvent, job: TrackableJob): void;
+  /** Tells of an error: `onError`, the logger, or else the process. */
+  report(error: JobStatusError, updates?: readonly StatusUpdate[]): void;
 }
 
-/** Turns events into snapshots and hands them to the batcher; whatever goes wrong is told, never thrown. */
-export class Tracker {
-  readonly batcher: Batcher;
-  readonly #source: TrackedSource;
-  readonly #options: ResolvedOptions<TrackableJob>;
-  readonly #capture: Capture;
-  /** The last snapshot of each `Job` object that is still in use: what late progress is added to. */
-  readonly #latest = new WeakMap<TrackableJob, StatusUpdate>();
-  readonly #warned = new Set<string>();
+/** @param source the key of the queue, and the worker's name, that its snapshots bear */
+export function createTracker(
+  source: { readonly queue: string; readonly worker: string },
+  store: StatusStore,
+  options: ResolvedOptions<TrackableJob>,
+): Tracker {
+  const { filter, onError, logger } = options;
+  /** The last snapshot of each `Job` object still in use: late progress is added to it. */
+  const latest = new WeakMap<TrackableJob, StatusUpdate>();
+  const warned = new Set<string>();
 
-  constructor(source: TrackedSource, store: StatusStore, options: ResolvedOptions<TrackableJob>) {
-    this.#source = source;
-    this.#options = options;
-    this.batcher = new Batcher(store, options, (error, updates) => this.report(error, updates));
-    this.#capture = {
-      fields: options.capture,
-      maxValueBytes: options.maxValueBytes,
-      redact: options.redact ?? ((value) => value),
-      metadata: options.metadata ?? (() => null),
-      hookFailed: (hook, thrown) => this.#hookFailed(hook, thrown),
-    };
-  }
+  const capture: Capture = {
+    fields: { ...options.capture, metadata: true },
+    maxValueBytes: options.maxValueBytes,
+    redact: options.redact ?? ((value) => value),
+    metadata: options.metadata ?? (() => null),
+    hookFailed: (hook, thrown) => reportHook(`Your \`${hook}\` failed`, thrown),
+  };
+  const batcher = createBatcher(store, options, report);
 
-  observe(event: JobEvent, job: TrackableJob): void {
+  function observe(event: JobEvent, job: TrackableJob): void {
     try {
-      if (this.#options.filter?.(job) === false) return;
+      if (filter?.(job) === false) return;
     } catch (thrown) {
       // A filter that can't say leaves the job tracked: a row too many beats a missing one.
-      this.#hookFailed('filter', thrown);
+      capture.hookFailed('filter', thrown);
     }
     try {
       const now = Date.now();
-      const at = { ...this.#source, now, sequence: nextSequence(now) };
-      const update = snapshotOf(event, job, at, this.#capture, this.#latest.get(job));
+      const at = { ...source, now, sequence: nextSequence(now) };
+      const update = snapshotOf(event, job, at, capture, latest.get(job));
       if (update === undefined) return;
-      this.#latest.set(job, update);
-      this.batcher.take(update);
-      if (this.#options.logger !== undefined) this.#logUpdate(event, update);
+      latest.set(job, update);
+      batcher.take(update);
+      if (logger) logUpdate(logger, event, update);
     } catch (thrown) {
-      const message = `An event "${event.type}" could not be tracked: ${toError(thrown).message}`;
-      this.report(new TrackingError('ERR_HOOK_FAILED', message, { cause: thrown }), []);
+      reportHook(`An event "${event.type}" could not be tracked`, thrown);
     }
   }
 
-  report(error: JobStatusError, updates: readonly StatusUpdate[]): void {
-    const { onError, logger } = this.#options;
-    const details = { err: error, code: error.code, queue: this.#source.queue, updates: updates.length };
+  function report(error: JobStatusError, updates: readonly StatusUpdate[] = error.updates): void {
     try {
+      const details = { err: error, queue: source.queue, updates: updates.length };
       logger?.[error.code === 'ERR_STORE_UNAVAILABLE' ? 'warn' : 'error'](details, error.message);
       onError?.(error, updates);
-      if (logger === undefined && onError === undefined) this.#warnOnce(error);
+      if (!logger && !onError) warn(error);
     } catch (thrown) {
-      // The last one to be told threw itself; only the process is left to tell.
-      const message = `onError or logger threw while told "${error.message}": ${toError(thrown).message}`;
-      this.#warnOnce(new TrackingError('ERR_HOOK_FAILED', message, { cause: thrown }));
+      // Who was to be told threw; only the process is left to tell.
+      warn(new JobStatusError('ERR_HOOK_FAILED', `Your onError or logger failed: ${messageOf(thrown)}`));
+      warn(error);
     }
   }
 
-  #hookFailed(hook: string, thrown: unknown): void {
-    const message = `Your \`${hook}\` failed: ${thrown instanceof Error ? thrown.message : describe(thrown)}`;
-    this.report(new TrackingError('ERR_HOOK_FAILED', message, { cause: thrown }), []);
+  function reportHook(what: string, cause: unknown): void {
+    report(new JobStatusError('ERR_HOOK_FAILED', `${what}: ${messageOf(cause)}`, { cause }));
   }
 
-  #warnOnce(error: JobStatusError): void {
-    if (this.#warned.has(error.code)) return;
-    this.#warned.add(error.code);
-    const message = `${error.message} (queue "${this.#source.queue}"; told once, pass onError or logger for all)`;
-    process.emitWarning(message, { type: 'BullMQJobStatusWarning', code: error.code });
+  function warn({ code, message }: JobStatusError): void {
+    if (warned.has(code)) return;
+    warned.add(code);
+    const detail = 'Told once for each code; pass onError or logger to hear of all.';
+    process.emitWarning(`${source.queue}: ${message}`, { type: 'JobStatusWarning', code, detail });
   }
 
-  /** Each update, and where the time law had to move one of its times off the raw reading. */
-  #logUpdate(event: JobEvent, update: StatusUpdate): void {
-    const row = mergeStatus(undefined, update);
-    const { jobId, status, attempt, processedOn, finishedOn } = update;
-    const end = row.completedAt ?? row.failedAt;
-    const adjusted = {
-      ...(row.attemptStartedAt?.getTime() !== (processedOn ?? undefined) && { startedAt: row.attemptStartedAt }),
-      ...(end !== null && end.getTime() !== finishedOn && { endedAt: end }),
-    };
-    const details = { queue: update.queue, jobId, event: event.type, status, attempt, processedOn, finishedOn };
-    const isAdjusted = Object.keys(adjusted).length > 0;
-    this.#options.logger?.debug(isAdjusted ? { ...details, adjusted } : details, 'job status observed');
-  }
+  return { batcher, observe, report };
+}
+
+/** An update, with the raw readings beside the times that the law makes of them. No values: they are the user's. */
+function logUpdate(logger: Logger, { type }: JobEvent, update: StatusUpdate): void {
+  const { queue, jobId, status, attempt, processedOn, attemptStartedAt, finishedOn, completedAt, failedAt } =
+    mergeStatus(undefined, update);
+  const times = { processedOn, attemptStartedAt, finishedOn, endedAt: completedAt ?? failedAt };
+  logger.debug({ queue, jobId, event: type, status, attempt, ...times }, 'job status observed');
 }

@@ -1,6 +1,6 @@
-import { describe, InvalidArgumentError } from '../errors.ts';
 import type { StatusFilter, StatusQuery } from '../store.ts';
 import type { JobState, JobStatus } from '../types.ts';
+import { resolve, unlike, wholeNumber, type Rule, type Rules } from '../validate.ts';
 
 /** A place in the order of `list`: newest `createdAt` first, then by key, so that no two rows share one. */
 export interface Place {
@@ -12,67 +12,59 @@ export interface Place {
 /** A filter whose `status`, where given, is a list. */
 export type ResolvedFilter = Omit<StatusFilter, 'status'> & { readonly status?: readonly JobState[] };
 
-const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 1_000;
-const FILTERS = ['queue', 'name', 'status', 'createdFrom', 'createdBefore', 'updatedBefore'];
+const TEXT: Rule = { expected: 'a string', holds: (value) => typeof value === 'string' };
+const TIME: Rule = {
+  expected: 'a valid Date',
+  holds: (value) => value instanceof Date && !Number.isNaN(value.getTime()),
+};
 
-/** Checks a query and reads its cursor. */
-export function resolveQuery(query: StatusQuery = {}): {
+const FILTER_RULES: Rules = {
+  queue: TEXT,
+  name: TEXT,
+  status: { expected: 'a status, or a list of them', holds: (value) => [value].flat().every(TEXT.holds) },
+  createdFrom: TIME,
+  createdBefore: TIME,
+  updatedBefore: TIME,
+};
+
+const QUERY_RULES: Rules = { ...FILTER_RULES, limit: wholeNumber(50, 1, 1_000), cursor: TEXT };
+
+/** Checks a query and reads its cursor. A misspelt condition must not silently match every row. */
+export function resolveQuery(query?: StatusQuery): {
   readonly filter: ResolvedFilter;
   readonly limit: number;
   readonly after: Place | undefined;
 } {
-  const { limit = DEFAULT_LIMIT, cursor, ...filter } = query;
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new InvalidArgumentError(`Expected \`limit\` to be a whole number from 1 to ${MAX_LIMIT}, got ${describe(limit)}`);
-  }
-  const after = cursor === undefined ? undefined : fromCursor(cursor);
-  return { filter: resolveFilter(filter), limit, after };
-}
-
-/** Checks a filter. A misspelt condition must not silently match every row. */
-function resolveFilter({ status, ...filter }: StatusFilter): ResolvedFilter {
-  for (const [name, value] of Object.entries(filter)) {
-    if (!FILTERS.includes(name)) {
-      throw new InvalidArgumentError(`Unknown condition \`${name}\` ; known are ${FILTERS.join(', ')}`);
-    }
-    if (value instanceof Date && Number.isNaN(value.getTime())) {
-      throw new InvalidArgumentError(`Expected \`${name}\` to be a valid Date, got Invalid Date`);
-    }
-    if (value !== undefined && value instanceof Date !== /From$|Before$/.test(name)) {
-      const expected = value instanceof Date ? 'a string' : 'a Date';
-      throw new InvalidArgumentError(`Expected \`${name}\` to be ${expected}, got ${describe(value)}`);
-    }
-  }
-  if (status === undefined) return filter;
-  return { ...filter, status: typeof status === 'string' ? [status] : status };
+  const { limit, cursor, ...filter } = resolve('query', query, QUERY_RULES);
+  const after = cursor === undefined ? undefined : fromCursor(cursor as string);
+  return { filter: withStatuses(filter), limit: limit as number, after };
 }
 
 /** Checks the query of a `delete`: it is no page, and it never means every row by accident. */
-export function resolveDeletion(filter: StatusFilter): ResolvedFilter {
-  const resolved = resolveFilter(filter);
-  if (Object.values(resolved).some((value) => value !== undefined)) return resolved;
-  throw new InvalidArgumentError(`Expected delete to get at least one condition of ${FILTERS.join(', ')}, got none`);
+export function resolveDeletion(query: StatusFilter): ResolvedFilter {
+  const filter = resolve('query', query, FILTER_RULES);
+  if (Object.keys(filter).length > 0) return withStatuses(filter);
+  throw unlike('query', `an object with at least one of ${Object.keys(FILTER_RULES).join(', ')}`, query);
+}
+
+function withStatuses({ status, ...filter }: StatusFilter): ResolvedFilter {
+  return status === undefined ? filter : { ...filter, status: [status].flat() as JobState[] };
 }
 
 /** The cursor of the page after this row. */
 export function toCursor({ createdAt, queue, jobId }: Place): string {
-  return Buffer.from(JSON.stringify([createdAt.getTime(), queue, jobId])).toString('base64url');
+  return JSON.stringify([createdAt.getTime(), queue, jobId]);
 }
 
 function fromCursor(cursor: string): Place {
   try {
-    const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString());
-    if (Array.isArray(place)) {
-      const [ms, queue, jobId] = place as unknown[];
-      const createdAt = new Date(ms as number);
-      const isPlace = typeof queue === 'string' && typeof jobId === 'string';
-      if (isPlace && !Number.isNaN(createdAt.getTime())) return { createdAt, queue, jobId };
-    }
+    const [ms, queue, jobId] = JSON.parse(cursor) as [number, string, string];
+    const createdAt = new Date(ms);
+    if (TIME.holds(createdAt) && [queue, jobId].every(TEXT.holds)) return { createdAt, queue, jobId };
   } catch {
-    // Not JSON: told below with everything else that is no cursor.
+    // Neither JSON nor a list: told below with everything else that is no cursor.
   }
-  throw new InvalidArgumentError(`Expected \`cursor\` to be a nextCursor of an earlier page, got ${describe(cursor)}`);
+  throw unlike('query.cursor', 'a nextCursor of an earlier page', cursor);
 }
 
 /** One page from up to `limit` + 1 rows: the one too many says that there is a next. */

@@ -1,4 +1,4 @@
-import type { StoreErrorCode } from '../errors.ts';
+import type { JobStatusErrorCode } from '../errors.ts';
 
 /**
  * What an SQLSTATE says of a failed request (Postgres' manual, appendix A):
@@ -9,7 +9,7 @@ import type { StoreErrorCode } from '../errors.ts';
  *   no right to it;
  * - all else passes: connections, deadlocks, time-outs, full disks, restarts.
  */
-export function codeOfSqlState(state: string): StoreErrorCode {
+export function codeOfSqlState(state: string): JobStatusErrorCode {
   if (/^(22|23|44|54|P0001)/.test(state)) return 'ERR_STORE_REFUSED';
   if (/^(3D|3F|28|42)/.test(state)) return 'ERR_STORE_SETUP';
   return 'ERR_STORE_UNAVAILABLE';

@@ -1,4 +1,4 @@
-import { StatusStoreError, type StoreErrorCode } from '../errors.ts';
+import { JobStatusError, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
@@ -12,7 +12,8 @@ import { codeOfSqlState } from './sqlstate.ts';
  * your own database, will do.
  */
 export interface SupabaseClientLike {
-  schema(name: string): { rpc(fn: string, args: object): unknown; from(table: string): unknown };
+  // `never` as a parameter fits any: a typed client takes the names of its own database only.
+  schema(name: never): { rpc(fn: never, args: never): unknown; from(table: never): unknown };
 }
 
 /**
@@ -72,7 +73,7 @@ export class SupabaseStatusStore implements StatusStore {
   }
 
   #api(): Api {
-    return this.#client.schema(this.#names.schema) as unknown as Api;
+    return this.#client.schema(this.#names.schema as never) as unknown as Api;
   }
 
   #table(): Table {
@@ -95,7 +96,7 @@ export class SupabaseStatusStore implements StatusStore {
         : '';
     const cause = [error.code, error.details].filter(Boolean).join(', ');
     const message = `Supabase answered ${status || 'nothing'}: ${error.message}${cause && ` (${cause})`}${hint}`;
-    throw new StatusStoreError(code, message, { cause: error });
+    throw new JobStatusError(code, message, { cause: error });
   }
 }
 
@@ -103,7 +104,7 @@ export class SupabaseStatusStore implements StatusStore {
  * What a failure says: by its SQLSTATE, by PostgREST's own code (0 connection, else its request,
  * schema cache or token), or else by its HTTP status (0: no answer at all).
  */
-function codeOfFailure(status: number, code: string): StoreErrorCode {
+function codeOfFailure(status: number, code: string): JobStatusErrorCode {
   if (/^[0-9A-Z]{5}$/.test(code)) return codeOfSqlState(code);
   if (code.startsWith('PGRST')) return code.startsWith('PGRST0') ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
   if (status === 413) return 'ERR_STORE_REFUSED';

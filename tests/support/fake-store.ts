@@ -1,4 +1,4 @@
-import { StatusStoreError } from '../../src/errors.ts';
+import { JobStatusError } from '../../src/errors.ts';
 import { MemoryStatusStore } from '../../src/stores/memory.ts';
 import type { StatusUpdate } from '../../src/types.ts';
 
@@ -58,7 +58,7 @@ export class FakeStore extends MemoryStatusStore {
       throw answer.storeHalf;
     }
     if ('refuse' in answer && updates.some((update) => answer.refuse.includes(update.jobId))) {
-      throw new StatusStoreError('ERR_STORE_REFUSED', 'violates a constraint');
+      throw new JobStatusError('ERR_STORE_REFUSED', 'violates a constraint');
     }
     return super.write(updates);
   }

@@ -57,7 +57,7 @@ export class JobHistory {
     const running = this.#runningNow();
     running.job.progress = progress;
     this.#job.progress = progress;
-    running.latest = this.#emit({ type: 'progress', progress }, running.job, running.host, running.latest);
+    running.latest = this.#emit({ type: 'progress', value: progress }, running.job, running.host, running.latest);
     return this;
   }
 
@@ -67,7 +67,7 @@ export class JobHistory {
     const { job, host } = running;
     this.#job.finishedOn = job.finishedOn = this.#now + host;
     this.#job.attemptsMade = job.attemptsMade = job.attemptsMade + 1;
-    running.latest = this.#emit({ type: 'completed', result }, job, host);
+    running.latest = this.#emit({ type: 'completed', value: result }, job, host);
     return this;
   }
 
@@ -81,7 +81,7 @@ export class JobHistory {
     job.failedReason = `attempt ${job.attemptsStarted} failed`;
     job.attemptsMade += 1;
     this.#job = { ...this.#job, ...job };
-    running.latest = this.#emit({ type: 'failed', error: new RangeError(job.failedReason) }, job, host);
+    running.latest = this.#emit({ type: 'failed', value: new RangeError(job.failedReason) }, job, host);
     return this;
   }
 

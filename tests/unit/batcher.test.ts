@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { Batcher, type BatcherOptions } from '../../src/batcher.ts';
-import { StatusStoreError, type JobStatusError } from '../../src/errors.ts';
+import { createBatcher, type BatcherOptions } from '../../src/batcher.ts';
+import { JobStatusError } from '../../src/errors.ts';
 import { resolveOptions } from '../../src/options.ts';
 import type { StatusUpdate } from '../../src/types.ts';
 import { FakeStore } from '../support/fake-store.ts';
 import { JobHistory } from '../support/histories.ts';
 
-const UNAVAILABLE = new StatusStoreError('ERR_STORE_UNAVAILABLE', 'down');
+const UNAVAILABLE = new JobStatusError('ERR_STORE_UNAVAILABLE', 'down');
 
 /** The snapshots of one job: active, completed. */
 function job(id: number | string): [StatusUpdate, StatusUpdate] {
@@ -16,7 +16,7 @@ function job(id: number | string): [StatusUpdate, StatusUpdate] {
 function setUp(options: Partial<BatcherOptions> = {}) {
   const store = new FakeStore();
   const reports: { error: JobStatusError; jobs: string[] }[] = [];
-  const batcher = new Batcher(store, { ...resolveOptions(), ...options }, (error, updates) => {
+  const batcher = createBatcher(store, { ...resolveOptions(), ...options }, (error, updates) => {
     reports.push({ error, jobs: updates.map((update) => update.jobId) });
   });
   return { store, batcher, reports, codes: () => reports.map(({ error }) => error.code) };
@@ -113,7 +113,7 @@ describe('a store that fails', () => {
 
   test("the store's own Retry-After is kept", async () => {
     const { store, batcher } = setUp({ flushIntervalMs: 0 });
-    const busy = new StatusStoreError('ERR_STORE_UNAVAILABLE', '429', { retryAfterMs: 7_000 });
+    const busy = new JobStatusError('ERR_STORE_UNAVAILABLE', '429', { retryAfterMs: 7_000 });
     store.answers({ fail: busy });
     batcher.take(job(1)[0]);
     await vi.advanceTimersByTimeAsync(6_900);

@@ -1,0 +1,86 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
+import { join, matchesGlob, posix, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+
+/*
+ * Data flows one way: BullMQ event -> snapshot -> merge -> batcher -> store. So a file of `src` imports
+ * from floors below its own, never from its own or one above, and a cycle can't arise.
+ */
+
+/** From the ground up. Each file stands on the first floor that names it; a file on none is an error. */
+const FLOORS: readonly (readonly string[])[] = [
+  // What everybody may speak of.
+  ['types.ts'],
+  ['errors.ts', 'key.ts'],
+  ['validate.ts'],
+  // The law, the store's contract, BullMQ's shapes.
+  ['merge.ts', 'store.ts', 'bullmq.ts', 'storable.ts', 'sequence.ts'],
+  // From an event to a write.
+  ['snapshot.ts', 'options.ts', 'pending.ts'],
+  ['flush-waiters.ts'],
+  ['batcher.ts'],
+  // What hangs on a worker.
+  ['interpose.ts', 'tracker.ts'],
+  ['attach.ts'],
+  // Where rows end: the database's schema, and the stores.
+  ['migrations/names.ts'],
+  ['migrations/schema.ts'],
+  ['migrations/index.ts'],
+  ['stores/query.ts', 'stores/row.ts', 'stores/sqlstate.ts'],
+  ['stores/*.ts'],
+  ['testing/*.ts'],
+  ['index.ts'],
+];
+
+const MAX_LINES = 300;
+
+const SRC = fileURLToPath(new URL('../../src', import.meta.url));
+const files = readdirSync(SRC, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => relative(SRC, join(entry.parentPath, entry.name)).replaceAll('\\', '/'))
+  .toSorted();
+
+function floorOf(file: string): number {
+  return FLOORS.findIndex((patterns) => patterns.some((pattern) => matchesGlob(file, pattern)));
+}
+
+/** What a file imports or re-exports, types included; TypeScript's `import('x')` types too. */
+function importsOf(source: string): string[] {
+  const statements = source.matchAll(/^(?:import|export)\b[^;]*?\bfrom\s*'([^']+)'/gm);
+  const bare = source.matchAll(/^import\s*'([^']+)'/gm);
+  const calls = source.matchAll(/\b(?:import|require)\(\s*'([^']+)'\s*\)/g);
+  return [...statements, ...bare, ...calls].map(([, specifier]) => specifier as string);
+}
+
+test('there are files to look at', () => {
+  expect(files).toContain('merge.ts');
+  expect(importsOf(readFileSync(`${SRC}/merge.ts`, 'utf8'))).toEqual(['./key.ts', './types.ts']);
+});
+
+describe.each(files)('src/%s', (file) => {
+  const source = readFileSync(`${SRC}/${file}`, 'utf8');
+  const own = importsOf(source).filter((specifier) => specifier.startsWith('.'));
+  const foreign = importsOf(source).filter((specifier) => !specifier.startsWith('.'));
+
+  test('stands on a floor', () => {
+    expect(floorOf(file), `name ${file} in FLOORS`).toBeGreaterThanOrEqual(0);
+  });
+
+  test('imports from lower floors only', () => {
+    const upward = own
+      .map((specifier) => posix.join(posix.dirname(file), specifier))
+      .filter((imported) => !files.includes(imported) || floorOf(imported) >= floorOf(file));
+    expect(upward).toEqual([]);
+  });
+
+  test('imports nothing that a user would have to install', () => {
+    // Peers neither, not even their types: users' types then never depend on a second copy of them.
+    expect(foreign.filter((specifier) => !isBuiltin(specifier))).toEqual([]);
+  });
+
+  test(`has ${MAX_LINES} lines at most`, () => {
+    expect(source.trimEnd().split('\n').length).toBeLessThanOrEqual(MAX_LINES);
+  });
+});
