@@ -37,16 +37,26 @@ const stores: Record<string, StatusStore | undefined> = {
   supabase: new SupabaseStatusStore(supabase),
 };
 
-async function run(store: StatusStore | undefined, { jobs, jobMs }: (typeof LOADS)[number]): Promise<Run> {
+async function run(
+  store: StatusStore | undefined,
+  { jobs, jobMs }: (typeof LOADS)[number],
+): Promise<Run> {
   const name = `bench-${randomUUID()}`;
   const { connection } = parts.redis;
   const queue = new Queue(name, { connection });
   const options = { removeOnComplete: true };
-  await queue.addBulk(Array.from({ length: jobs }, () => ({ name: 'job', data: {}, opts: options })));
+  await queue.addBulk(
+    Array.from({ length: jobs }, () => ({ name: 'job', data: {}, opts: options })),
+  );
 
   const process = jobMs === 0 ? async () => {} : () => sleep(jobMs);
-  const worker = new Worker(name, process, { connection, concurrency: CONCURRENCY, autorun: false });
-  const tracker = store && attachStatusTracking(worker, store, { onError: (error) => console.error(error) });
+  const worker = new Worker(name, process, {
+    connection,
+    concurrency: CONCURRENCY,
+    autorun: false,
+  });
+  const tracker =
+    store && attachStatusTracking(worker, store, { onError: (error) => console.error(error) });
   await worker.waitUntilReady();
 
   const requestsBefore = await parts.supabase.requests();
@@ -85,20 +95,27 @@ for (const load of LOADS) {
   for (const store of Object.values(stores)) await run(store, { ...load, jobs: 500 });
   const runs = new Map<string, Run[]>(Object.keys(stores).map((name) => [name, []]));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, store] of Object.entries(stores)) runs.get(name)?.push(await run(store, load));
+    for (const [name, store] of Object.entries(stores))
+      runs.get(name)?.push(await run(store, load));
   }
   const baseline = runs.get('untracked') ?? [];
   for (const [name, ofStore] of runs) {
-    const kept = ofStore.map((each, round) => each.jobsPerSecond / (baseline[round]?.jobsPerSecond ?? NaN));
+    const kept = ofStore.map(
+      (each, round) => each.jobsPerSecond / (baseline[round]?.jobsPerSecond ?? NaN),
+    );
     table.push([
       `${load.jobs} of ${load.jobMs} ms`,
       name,
       Math.round(median(ofStore.map((each) => each.jobsPerSecond))),
       median(kept).toFixed(3),
       median(ofStore.map((each) => each.requestsPerJob)).toFixed(4),
-      name === 'untracked' ? '' : `${Math.round(median(ofStore.map((each) => each.trueAfterMs)))} ms`,
+      name === 'untracked'
+        ? ''
+        : `${Math.round(median(ofStore.map((each) => each.trueAfterMs)))} ms`,
     ]);
   }
 }
-console.log(`Concurrency ${CONCURRENCY}, medians of ${ROUNDS} rounds in turn, everything on one machine`);
+console.log(
+  `Concurrency ${CONCURRENCY}, medians of ${ROUNDS} rounds in turn, everything on one machine`,
+);
 console.log(table.toString());

@@ -107,7 +107,12 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
 }
 
 /** The events that tell something of a job; all others pass unread. */
-const JOB_EVENTS: readonly string[] = ['active', 'progress', 'completed', 'failed'] satisfies JobEvent['type'][];
+const JOB_EVENTS: readonly string[] = [
+  'active',
+  'progress',
+  'completed',
+  'failed',
+] satisfies JobEvent['type'][];
 
 function observe(tracker: Tracker, event: string, [job, value]: unknown[]): void {
   // Older BullMQ 5 emits `failed` with no job, where a stalled one is gone.

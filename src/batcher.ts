@@ -7,7 +7,12 @@ import type { StatusUpdate } from './types.ts';
 
 export type BatcherOptions = Pick<
   ResolvedOptions,
-  'flushIntervalMs' | 'maxBatchSize' | 'maxPending' | 'backoff' | 'writeTimeoutMs' | 'flushTimeoutMs'
+  | 'flushIntervalMs'
+  | 'maxBatchSize'
+  | 'maxPending'
+  | 'backoff'
+  | 'writeTimeoutMs'
+  | 'flushTimeoutMs'
 >;
 
 /** How delivery stands. Counts run from the start of tracking. */
@@ -65,7 +70,8 @@ export function createBatcher(
   options: BatcherOptions,
   report: (error: JobStatusError, updates: readonly StatusUpdate[]) => void,
 ): Batcher {
-  const { flushIntervalMs, maxBatchSize, maxPending, backoff, writeTimeoutMs, flushTimeoutMs } = options;
+  const { flushIntervalMs, maxBatchSize, maxPending, backoff, writeTimeoutMs, flushTimeoutMs } =
+    options;
   const pending = new PendingUpdates(maxPending);
   const waiters = createFlushWaiters(unsaved);
   const counts = { written: 0, coalesced: 0, retried: 0, refused: 0, dropped: 0 };
@@ -165,7 +171,10 @@ export function createBatcher(
   /** One call of the store. One that is given up may be stored all the same, which does no harm. */
   async function write(updates: readonly StatusUpdate[]): Promise<void> {
     const { signal } = (writing = new AbortController());
-    const timeout = setTimeout(() => abandon(`The store did not answer within ${writeTimeoutMs} ms`), writeTimeoutMs);
+    const timeout = setTimeout(
+      () => abandon(`The store did not answer within ${writeTimeoutMs} ms`),
+      writeTimeoutMs,
+    );
     try {
       await new Promise<void>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason as Error));
@@ -240,5 +249,7 @@ function updateOf(entry: PendingUpdate): StatusUpdate {
 /** What a store rejected with: itself, where it has a store's code; else one that has, with it as the cause. */
 function asStoreError(thrown: unknown): JobStatusError {
   if (codeOf(thrown).startsWith('ERR_STORE_')) return thrown as JobStatusError;
-  return new JobStatusError('ERR_STORE_UNAVAILABLE', `The store failed: ${messageOf(thrown)}`, { cause: thrown });
+  return new JobStatusError('ERR_STORE_UNAVAILABLE', `The store failed: ${messageOf(thrown)}`, {
+    cause: thrown,
+  });
 }

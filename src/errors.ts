@@ -63,7 +63,11 @@ export function messageOf(thrown: unknown): string {
 
 /** A value as an error message shows it: short, on one line, and never throwing. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (typeof value !== 'object' || value === null) return typeof value === 'function' ? 'a function' : String(value);
-  return Array.isArray(value) ? 'a list' : `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value !== 'object' || value === null)
+    return typeof value === 'function' ? 'a function' : String(value);
+  return Array.isArray(value)
+    ? 'a list'
+    : `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
 }

@@ -1,11 +1,7 @@
 export { attachStatusTracking, type StatusTracker } from './attach.ts';
 export type { TrackerStats } from './batcher.ts';
 export type { JobOf, TrackableWorker } from './bullmq.ts';
-export {
-  InvalidArgumentError,
-  JobStatusError,
-  type JobStatusErrorCode,
-} from './errors.ts';
+export { InvalidArgumentError, JobStatusError, type JobStatusErrorCode } from './errors.ts';
 export { mergeStatus } from './merge.ts';
 export type { Logger, TrackingOptions } from './options.ts';
 export type { StatusFilter, StatusPage, StatusQuery, StatusStore } from './store.ts';

@@ -106,7 +106,8 @@ function withTimes(facts: StatusUpdate): JobStatus {
   const started = facts.attempt > 0 || firstProcessedOn !== null || ended;
 
   const startedAt = started ? Math.max(afterCreated, firstProcessedOn ?? afterCreated) : null;
-  const attemptStartedAt = startedAt === null ? null : Math.max(startedAt, processedOn ?? startedAt);
+  const attemptStartedAt =
+    startedAt === null ? null : Math.max(startedAt, processedOn ?? startedAt);
   const earliestEnd = (attemptStartedAt ?? afterCreated - 1) + 1;
   const endedAt = new Date(Math.max(earliestEnd, finishedOn ?? earliestEnd));
 

@@ -1,6 +1,14 @@
 import type { JobStatusError } from './errors.ts';
 import type { CapturedField, StatusUpdate } from './types.ts';
-import { boolean, hasMethods, resolve, unlike, wholeNumber, type Rule, type Rules } from './validate.ts';
+import {
+  boolean,
+  hasMethods,
+  resolve,
+  unlike,
+  wholeNumber,
+  type Rule,
+  type Rules,
+} from './validate.ts';
 
 /** The part of pino's logger that is called; `console` fits too. */
 export interface Logger {
@@ -19,8 +27,7 @@ export interface TrackingOptions<Job = unknown> {
    * @default { data: false, result: true, progress: true, error: true }
    */
   readonly capture?:
-    | { readonly [field in Exclude<CapturedField, 'metadata'>]?: boolean | undefined }
-    | undefined;
+    { readonly [field in Exclude<CapturedField, 'metadata'>]?: boolean | undefined } | undefined;
 
   /**
    * Replaces a value before it leaves the process: called for each captured value that is not `null`,
@@ -85,7 +92,8 @@ export interface TrackingOptions<Job = unknown> {
 
   /**
    * Told of everything that went wrong: `error.code` says what, `updates` which snapshots it is about.
-   * Without it, and without a `logger`, the first error of each code becomes a process warning.
+   * Without it, and without a `logger`, the first error of each code becomes a
+   * process warning, once for each tracker.
    */
   readonly onError?:
     ((error: JobStatusError, updates: readonly StatusUpdate[]) => void) | undefined;
@@ -110,7 +118,12 @@ const HOOK: Rule = { expected: 'a function', holds: (value) => typeof value === 
 
 const RULES: Rules = {
   capture: {
-    keys: { data: boolean(false), result: boolean(true), progress: boolean(true), error: boolean(true) },
+    keys: {
+      data: boolean(false),
+      result: boolean(true),
+      progress: boolean(true),
+      error: boolean(true),
+    },
   },
   redact: HOOK,
   metadata: HOOK,
@@ -119,7 +132,9 @@ const RULES: Rules = {
   maxBatchSize: wholeNumber(500, 1, 10_000),
   maxPending: wholeNumber(100_000, 1, 10_000_000),
   maxValueBytes: wholeNumber(65_536, 256, 100_000_000),
-  backoff: { keys: { minMs: wholeNumber(100, 1, 3_600_000), maxMs: wholeNumber(30_000, 1, 3_600_000) } },
+  backoff: {
+    keys: { minMs: wholeNumber(100, 1, 3_600_000), maxMs: wholeNumber(30_000, 1, 3_600_000) },
+  },
   writeTimeoutMs: wholeNumber(30_000, 1, 3_600_000),
   flushTimeoutMs: wholeNumber(10_000, 1, 3_600_000),
   flushOnClose: boolean(true),

@@ -33,7 +33,10 @@ export class PendingUpdates {
   }
 
   /** Adds an entry, and returns what became of it and of the bound. */
-  add(entry: PendingUpdate): { readonly coalesced: boolean; readonly dropped: PendingUpdate | undefined } {
+  add(entry: PendingUpdate): {
+    readonly coalesced: boolean;
+    readonly dropped: PendingUpdate | undefined;
+  } {
     const key = keyOf(entry.update);
     const waiting = this.#entries.get(key);
     const folded = waiting === undefined ? entry : fold(waiting, entry);

@@ -90,7 +90,8 @@ export function snapshotOf(
     data: values.take('data', job.data),
     metadata: values.takeMetadata(),
     worker: at.worker,
-    delayedUntil: status === 'delayed' ? new Date(Math.min(at.now + (job.delay ?? 0), MAX_TIME)) : null,
+    delayedUntil:
+      status === 'delayed' ? new Date(Math.min(at.now + (job.delay ?? 0), MAX_TIME)) : null,
     altered: values.altered(),
     createdAt: new Date(toTime(job.timestamp) ?? 0),
     processedOn,

@@ -39,7 +39,8 @@ export function toStorable(original: unknown, maxBytes: number): Storable {
     if (typeof value === 'bigint') return alter('bigint', copyText(String(value)));
     if (typeof value === 'function') return alter('function', undefined);
     if (typeof value === 'symbol') return alter('symbol', undefined);
-    if (typeof value === 'number' && !Number.isFinite(value)) return alter('non-finite-number', null);
+    if (typeof value === 'number' && !Number.isFinite(value))
+      return alter('non-finite-number', null);
     if (typeof value !== 'object' || value === null) return value as JsonValue | undefined;
     if (ancestors.has(value)) return alter('circular', '[Circular]');
     if (ancestors.size >= MAX_DEPTH) return alter('too-deep', null);

@@ -65,7 +65,12 @@ export function createTracker(
       if (!logger && !onError) warn(error);
     } catch (thrown) {
       // Who was to be told threw; only the process is left to tell.
-      warn(new JobStatusError('ERR_HOOK_FAILED', `Your onError or logger failed: ${messageOf(thrown)}`));
+      warn(
+        new JobStatusError(
+          'ERR_HOOK_FAILED',
+          `Your onError or logger failed: ${messageOf(thrown)}`,
+        ),
+      );
       warn(error);
     }
   }
@@ -86,8 +91,17 @@ export function createTracker(
 
 /** An update, with the raw readings beside the times that the law makes of them. No values: they are the user's. */
 function logUpdate(logger: Logger, { type }: JobEvent, update: StatusUpdate): void {
-  const { queue, jobId, status, attempt, processedOn, attemptStartedAt, finishedOn, completedAt, failedAt } =
-    mergeStatus(undefined, update);
+  const {
+    queue,
+    jobId,
+    status,
+    attempt,
+    processedOn,
+    attemptStartedAt,
+    finishedOn,
+    completedAt,
+    failedAt,
+  } = mergeStatus(undefined, update);
   const times = { processedOn, attemptStartedAt, finishedOn, endedAt: completedAt ?? failedAt };
   logger.debug({ queue, jobId, event: type, status, attempt, ...times }, 'job status observed');
 }

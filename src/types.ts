@@ -14,12 +14,7 @@ export type JobState =
 
 /** What JSON can hold. Everything a row keeps of a job's own values has this shape. */
 export type JsonValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue };
+  string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /** What names one job: an id is unique in its queue only. */
 export interface JobKey {

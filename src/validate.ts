@@ -17,7 +17,8 @@ export interface Rules {
 export function wholeNumber(fallback: number, least: number, greatest: number): Rule {
   return {
     expected: `a whole number from ${least} to ${greatest}`,
-    holds: (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= greatest,
+    holds: (value) =>
+      Number.isInteger(value) && (value as number) >= least && (value as number) <= greatest,
     fallback,
   };
 }
@@ -40,7 +41,8 @@ export function hasMethods(value: unknown, ...names: readonly string[]): boolean
  */
 export function resolve(path: string, value: unknown, rules: Rules): Record<string, unknown> {
   if (value === undefined) return resolve(path, {}, rules);
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unlike(path, 'an object', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unlike(path, 'an object', value);
   for (const key of Object.keys(value)) {
     if (key in rules) continue;
     const known = Object.keys(rules).join(', ');
@@ -63,5 +65,7 @@ export function resolve(path: string, value: unknown, rules: Rules): Record<stri
 
 /** "Expected `options.maxBatchSize` to be …, got 0 (number)". */
 export function unlike(path: string, expected: string, got: unknown): InvalidArgumentError {
-  return new InvalidArgumentError(`Expected \`${path}\` to be ${expected}, got ${describe(got)} (${typeof got})`);
+  return new InvalidArgumentError(
+    `Expected \`${path}\` to be ${expected}, got ${describe(got)} (${typeof got})`,
+  );
 }

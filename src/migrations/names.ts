@@ -26,7 +26,10 @@ const TIMESTAMPS_CHECK = '_timestamps_check';
 /**
  * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`
  */
-export function tableNames({ schema = 'public', table = 'job_status' }: TableOptions = {}): TableNames {
+export function tableNames({
+  schema = 'public',
+  table = 'job_status',
+}: TableOptions = {}): TableNames {
   checkName('schema', schema, MAX_NAME_BYTES);
   checkName('table', table, MAX_NAME_BYTES - TIMESTAMPS_CHECK.length);
   return {
@@ -39,9 +42,12 @@ export function tableNames({ schema = 'public', table = 'job_status' }: TableOpt
 }
 
 function checkName(option: string, name: unknown, maxBytes: number): void {
-  const isName = typeof name === 'string' && name !== '' && !name.includes('\0') && name.isWellFormed();
+  const isName =
+    typeof name === 'string' && name !== '' && !name.includes('\0') && name.isWellFormed();
   if (isName && Buffer.byteLength(name) <= maxBytes) return;
-  throw new InvalidArgumentError(`Expected \`${option}\` to be a name of 1 to ${maxBytes} bytes, got ${describe(name)}`);
+  throw new InvalidArgumentError(
+    `Expected \`${option}\` to be a name of 1 to ${maxBytes} bytes, got ${describe(name)}`,
+  );
 }
 
 /** A name as an SQL identifier. */

@@ -28,8 +28,27 @@ export const FACTS = {
   sequence: 'bigint',
 } as const;
 
-const NULLABLE = ['progress', 'result', 'error', 'data', 'metadata', 'worker', 'delayed_until', 'altered', 'processed_on', 'finished_on', 'first_processed_on'];
-const TIMES = ['started_at', 'started_at_inferred', 'attempt_started_at', 'completed_at', 'failed_at', 'cancelled_at'];
+const NULLABLE = [
+  'progress',
+  'result',
+  'error',
+  'data',
+  'metadata',
+  'worker',
+  'delayed_until',
+  'altered',
+  'processed_on',
+  'finished_on',
+  'first_processed_on',
+];
+const TIMES = [
+  'started_at',
+  'started_at_inferred',
+  'attempt_started_at',
+  'completed_at',
+  'failed_at',
+  'cancelled_at',
+];
 
 /** A time from a raw reading in ms, exact to the year 9999: the seconds and the rest apart, for doubles lose it. */
 function time(ms: string): string {
@@ -43,7 +62,8 @@ function phase(status: string): string {
 
 /** Rules 1 to 5 of the law, as `isNewer` in `merge.ts`: whether snapshot `a` is newer than `b`. */
 function isNewer(a: string, b: string): string {
-  const order = (row: string) => `(${row}.created_at, ${row}.attempt, ${phase(`${row}.status`)}, ${row}.sequence)`;
+  const order = (row: string) =>
+    `(${row}.created_at, ${row}.attempt, ${phase(`${row}.status`)}, ${row}.sequence)`;
   return `case
       when abs(${a}.processed_on - ${b}.processed_on) > 5000 then ${a}.processed_on > ${b}.processed_on
       else ${order(a)} > ${order(b)}
@@ -67,7 +87,8 @@ function times(facts: string, firstProcessedOn: string): string {
     ) t`;
 }
 
-const TIME_VALUES = 's.started_at, s.started_at_inferred, a.attempt_started_at, t.completed_at, t.failed_at, t.cancelled_at';
+const TIME_VALUES =
+  's.started_at, s.started_at_inferred, a.attempt_started_at, t.completed_at, t.failed_at, t.cancelled_at';
 
 /** Everything the stores need in a database: safe to run again, and by many at once. */
 export function schemaSql(options?: TableOptions): string {
@@ -77,7 +98,9 @@ export function schemaSql(options?: TableOptions): string {
   const write = `${schema}.${quoteIdentifier(names.writeFunction)}`;
   const columns = Object.entries(FACTS);
   const facts = columns.map(([name]) => name);
-  const changing = facts.filter((name) => !['queue', 'job_id', 'first_processed_on'].includes(name));
+  const changing = facts.filter(
+    (name) => !['queue', 'job_id', 'first_processed_on'].includes(name),
+  );
 
   return `-- bullmq-job-status, schema version ${SCHEMA_VERSION}: safe to run again, and by many at once.
 select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bullmq-job-status'));

@@ -40,7 +40,14 @@ export class MemoryStatusStore implements StatusStore {
     return rows.length;
   }
 
-  #matching({ queue, name, status, createdFrom, createdBefore, updatedBefore }: ResolvedFilter): JobStatus[] {
+  #matching({
+    queue,
+    name,
+    status,
+    createdFrom,
+    createdBefore,
+    updatedBefore,
+  }: ResolvedFilter): JobStatus[] {
     return [...this.#rows.values()].filter(
       (row) =>
         (queue === undefined || row.queue === queue) &&
@@ -56,7 +63,9 @@ export class MemoryStatusStore implements StatusStore {
 /** Newest first; rows of one millisecond by their keys, downwards too. */
 function byPlace(a: Place, b: Place): number {
   return (
-    b.createdAt.getTime() - a.createdAt.getTime() || compare(b.queue, a.queue) || compare(b.jobId, a.jobId)
+    b.createdAt.getTime() - a.createdAt.getTime() ||
+    compare(b.queue, a.queue) ||
+    compare(b.jobId, a.jobId)
   );
 }
 

@@ -10,7 +10,9 @@ export interface Place {
 }
 
 /** A filter whose `status`, where given, is a list. */
-export type ResolvedFilter = Omit<StatusFilter, 'status'> & { readonly status?: readonly JobState[] };
+export type ResolvedFilter = Omit<StatusFilter, 'status'> & {
+  readonly status?: readonly JobState[];
+};
 
 const TEXT: Rule = { expected: 'a string', holds: (value) => typeof value === 'string' };
 const TIME: Rule = {
@@ -21,7 +23,10 @@ const TIME: Rule = {
 const FILTER_RULES: Rules = {
   queue: TEXT,
   name: TEXT,
-  status: { expected: 'a status, or a list of them', holds: (value) => [value].flat().every(TEXT.holds) },
+  status: {
+    expected: 'a status, or a list of them',
+    holds: (value) => [value].flat().every(TEXT.holds),
+  },
   createdFrom: TIME,
   createdBefore: TIME,
   updatedBefore: TIME,
@@ -44,7 +49,11 @@ export function resolveQuery(query?: StatusQuery): {
 export function resolveDeletion(query: StatusFilter): ResolvedFilter {
   const filter = resolve('query', query, FILTER_RULES);
   if (Object.keys(filter).length > 0) return withStatuses(filter);
-  throw unlike('query', `an object with at least one of ${Object.keys(FILTER_RULES).join(', ')}`, query);
+  throw unlike(
+    'query',
+    `an object with at least one of ${Object.keys(FILTER_RULES).join(', ')}`,
+    query,
+  );
 }
 
 function withStatuses({ status, ...filter }: StatusFilter): ResolvedFilter {
@@ -60,7 +69,8 @@ function fromCursor(cursor: string): Place {
   try {
     const [ms, queue, jobId] = JSON.parse(cursor) as [number, string, string];
     const createdAt = new Date(ms);
-    if (TIME.holds(createdAt) && [queue, jobId].every(TEXT.holds)) return { createdAt, queue, jobId };
+    if (TIME.holds(createdAt) && [queue, jobId].every(TEXT.holds))
+      return { createdAt, queue, jobId };
   } catch {
     // Neither JSON nor a list: told below with everything else that is no cursor.
   }
@@ -68,7 +78,10 @@ function fromCursor(cursor: string): Place {
 }
 
 /** One page from up to `limit` + 1 rows: the one too many says that there is a next. */
-export function toPage(rows: JobStatus[], limit: number): { items: JobStatus[]; nextCursor: string | null } {
+export function toPage(
+  rows: JobStatus[],
+  limit: number,
+): { items: JobStatus[]; nextCursor: string | null } {
   const items = rows.slice(0, limit);
   const last = items.at(-1);
   return { items, nextCursor: rows.length > limit && last !== undefined ? toCursor(last) : null };

@@ -40,7 +40,10 @@ export class SupabaseStatusStore implements StatusStore {
     this.#client = client;
   }
 
-  async write(updates: readonly StatusUpdate[], { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  async write(
+    updates: readonly StatusUpdate[],
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<void> {
     const records = foldUpdates(updates).map(toRecord);
     const request = this.#api().rpc(this.#names.writeFunction, { updates: records });
     this.#check(await (signal === undefined ? request : request.abortSignal(signal)));
@@ -59,12 +62,19 @@ export class SupabaseStatusStore implements StatusStore {
       request = request.order(column, { ascending: false });
     }
     // The API may be set to return fewer rows than asked for (`max_rows`, 1,000 by default).
-    return toPage(this.#rows(await request.limit(Math.min(limit + 1, 1_000))), Math.min(limit, 999));
+    return toPage(
+      this.#rows(await request.limit(Math.min(limit + 1, 1_000))),
+      Math.min(limit, 999),
+    );
   }
 
   async count(query?: StatusQuery): Promise<number> {
-    const request = this.#table().select('*', { count: 'exact', head: true });
-    return this.#check(await where(request, resolveQuery(query).filter)).count ?? 0;
+    // With a row, not HEAD alone: an answer without a body can't say what went wrong.
+    const request = where(
+      this.#table().select('queue', { count: 'exact' }),
+      resolveQuery(query).filter,
+    );
+    return this.#check(await request.limit(1)).count ?? 0;
   }
 
   async delete(query: StatusFilter): Promise<number> {
@@ -106,7 +116,8 @@ export class SupabaseStatusStore implements StatusStore {
  */
 function codeOfFailure(status: number, code: string): JobStatusErrorCode {
   if (/^[0-9A-Z]{5}$/.test(code)) return codeOfSqlState(code);
-  if (code.startsWith('PGRST')) return code.startsWith('PGRST0') ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
+  if (code.startsWith('PGRST'))
+    return code.startsWith('PGRST0') ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
   if (status === 413) return 'ERR_STORE_REFUSED';
   const passes = status < 400 || status >= 500 || [408, 425, 429].includes(status);
   return passes ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
@@ -119,8 +130,10 @@ function where(request: Filter, filter: ResolvedFilter): Filter {
   if (name !== undefined) narrowed = narrowed.eq('name', name);
   if (status !== undefined) narrowed = narrowed.in('status', status);
   if (createdFrom !== undefined) narrowed = narrowed.gte('created_at', createdFrom.toISOString());
-  if (createdBefore !== undefined) narrowed = narrowed.lt('created_at', createdBefore.toISOString());
-  if (updatedBefore !== undefined) narrowed = narrowed.lt('updated_at', updatedBefore.toISOString());
+  if (createdBefore !== undefined)
+    narrowed = narrowed.lt('created_at', createdBefore.toISOString());
+  if (updatedBefore !== undefined)
+    narrowed = narrowed.lt('updated_at', updatedBefore.toISOString());
   return narrowed;
 }
 
@@ -137,11 +150,14 @@ function quote(value: string): string {
 
 /* supabase-js, as far as it is called here; `SupabaseClientLike` says less, so that every client fits. */
 interface Api {
-  rpc(fn: string, args: object): PromiseLike<Response> & { abortSignal(signal: AbortSignal): PromiseLike<Response> };
+  rpc(
+    fn: string,
+    args: object,
+  ): PromiseLike<Response> & { abortSignal(signal: AbortSignal): PromiseLike<Response> };
   from(table: string): Table;
 }
 interface Table {
-  select(columns: string, options?: { count: 'exact'; head: true }): Filter;
+  select(columns: string, options?: { count: 'exact' }): Filter;
   delete(options: { count: 'exact' }): Filter;
 }
 interface Filter extends PromiseLike<Response> {
@@ -157,5 +173,9 @@ interface Response {
   readonly data: unknown;
   readonly count: number | null;
   readonly status: number;
-  readonly error: { readonly message: string; readonly code?: string; readonly details?: string } | null;
+  readonly error: {
+    readonly message: string;
+    readonly code?: string;
+    readonly details?: string;
+  } | null;
 }

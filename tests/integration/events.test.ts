@@ -1,5 +1,10 @@
 import type { Job, JobsOptions, Processor, Worker } from 'bullmq';
-import { attachStatusTracking, MemoryStatusStore, type JobStatus, type TrackingOptions } from 'bullmq-job-status';
+import {
+  attachStatusTracking,
+  MemoryStatusStore,
+  type JobStatus,
+  type TrackingOptions,
+} from 'bullmq-job-status';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { broken } from '../support/law.ts';
@@ -20,7 +25,10 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
   /** Runs one job to its end under tracking, closes the worker, and returns the row. */
   async function track(scenario: Scenario): Promise<JobStatus | undefined> {
     const store = scenario.store ?? new MemoryStatusStore();
-    await using queue = newQueue(bullmq, scenario.prefix === undefined ? {} : { prefix: scenario.prefix });
+    await using queue = newQueue(
+      bullmq,
+      scenario.prefix === undefined ? {} : { prefix: scenario.prefix },
+    );
     const worker = queue.worker(scenario.process);
     attachStatusTracking(worker, store, scenario.options);
     scenario.prepare?.(worker);
@@ -29,30 +37,47 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
     void worker.run();
     await end;
     await worker.close();
-    const key = { queue: scenario.prefix === undefined ? queue.name : `${scenario.prefix}:${queue.name}` };
+    const key = {
+      queue: scenario.prefix === undefined ? queue.name : `${scenario.prefix}:${queue.name}`,
+    };
     const row = await store.get({ ...key, jobId: job.id as string });
     expect(row === undefined ? [] : broken(row)).toEqual([]);
     return row;
   }
 
   describe.each(Object.entries(STORES))('tracked into the %s store', (__, createStore) => {
-    test.each([[0], [''], [false], [null], [{ deep: [{ er: null }] }], ['text'], [-1.5], [2 ** 60]])(
-      'a result of %j is kept, though BullMQ itself forgets the job',
-      async (result) => {
-        const row = await track({ process: async () => result, store: createStore() });
-        expect(row).toMatchObject({ status: 'completed', result, attempt: 1, attemptsMade: 1, error: null });
-      },
-    );
+    test.each([
+      [0],
+      [''],
+      [false],
+      [null],
+      [{ deep: [{ er: null }] }],
+      ['text'],
+      [-1.5],
+      [2 ** 60],
+    ])('a result of %j is kept, though BullMQ itself forgets the job', async (result) => {
+      const row = await track({ process: async () => result, store: createStore() });
+      expect(row).toMatchObject({
+        status: 'completed',
+        result,
+        attempt: 1,
+        attemptsMade: 1,
+        error: null,
+      });
+    });
 
     test('an undefined result is null', async () => {
       const row = await track({ process: async () => undefined, store: createStore() });
       expect(row).toMatchObject({ status: 'completed', result: null, altered: null });
     });
 
-    test.each([[40], [{ done: 3, of: 7 }], [true], ['half way']])('progress of %j', async (progress) => {
-      const process = async (job: Job) => job.updateProgress(progress);
-      expect(await track({ process, store: createStore() })).toMatchObject({ progress });
-    });
+    test.each([[40], [{ done: 3, of: 7 }], [true], ['half way']])(
+      'progress of %j',
+      async (progress) => {
+        const process = async (job: Job) => job.updateProgress(progress);
+        expect(await track({ process, store: createStore() })).toMatchObject({ progress });
+      },
+    );
 
     test('an UnrecoverableError fails the job for good, whatever tries are left', async () => {
       const process = async () => {
@@ -63,7 +88,11 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
         attempt: 1,
         attemptsMade: 1,
         maxAttempts: 5,
-        error: { name: 'UnrecoverableError', message: 'no such file', stack: expect.stringContaining('no such file') },
+        error: {
+          name: 'UnrecoverableError',
+          message: 'no such file',
+          stack: expect.stringContaining('no such file'),
+        },
       });
     });
 
@@ -87,7 +116,12 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
     await failed;
     await tracker.flush();
     const row = await store.get({ queue: queue.name, jobId: job.id as string });
-    expect(row).toMatchObject({ status: 'delayed', attemptsMade: 1, failedAt: null, error: { name: 'RangeError' } });
+    expect(row).toMatchObject({
+      status: 'delayed',
+      attemptsMade: 1,
+      failedAt: null,
+      error: { name: 'RangeError' },
+    });
     const until = (row?.delayedUntil?.getTime() ?? 0) - (row?.updatedAt.getTime() ?? 0);
     expect(until).toBe(60_000);
   });
@@ -99,7 +133,8 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
     const seen: unknown[] = [];
     const log = (details: object) => void seen.push('status' in details && details.status);
     const logger = { debug: log, info: log, warn: log, error: log };
-    const process = async (each: Job) => (each.attemptsMade === 0 ? Promise.reject(new Error('no')) : 'yes');
+    const process = async (each: Job) =>
+      each.attemptsMade === 0 ? Promise.reject(new Error('no')) : 'yes';
     await track({ process, job: { attempts: 2, ...job }, options: { logger } });
     expect(seen).toEqual(['active', status, 'active', 'completed']);
   });
@@ -142,7 +177,9 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
     void worker.run();
     await expect.poll(() => job.isCompleted()).toBe(true);
     await worker.close();
-    expect(await store.get({ queue: queue.name, jobId: job.id as string })).toMatchObject({ status: 'completed' });
+    expect(await store.get({ queue: queue.name, jobId: job.id as string })).toMatchObject({
+      status: 'completed',
+    });
   });
 
   test("removeAllListeners takes nothing of tracking's", async () => {
@@ -171,7 +208,8 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
       options: {
         capture: { data: true },
         metadata: (job) => ({ organizationId: `org-${job.data.n}` }),
-        redact: (value, field) => (field === 'result' ? { ...(value as object), token: '***' } : value),
+        redact: (value, field) =>
+          field === 'result' ? { ...(value as object), token: '***' } : value,
       },
     });
     expect(row).toMatchObject({
@@ -182,7 +220,9 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
   });
 
   test('a filter leaves jobs out', async () => {
-    expect(await track({ process: async () => 1, options: { filter: () => false } })).toBeUndefined();
+    expect(
+      await track({ process: async () => 1, options: { filter: () => false } }),
+    ).toBeUndefined();
   });
 
   test('a job moved by DelayedError counts its starts, and completes as attempt 2', async () => {
@@ -193,7 +233,11 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
       await job.moveToDelayed(Date.now() + 20, token);
       throw new bullmq.DelayedError();
     };
-    expect(await track({ process })).toMatchObject({ status: 'completed', attempt: 2, attemptsMade: 1 });
+    expect(await track({ process })).toMatchObject({
+      status: 'completed',
+      attempt: 2,
+      attemptsMade: 1,
+    });
   });
 
   test('a job retried by hand after failing becomes active, then completed', async () => {

@@ -33,7 +33,10 @@ export class FakeStore extends MemoryStatusStore {
     return this;
   }
 
-  override write(updates: readonly StatusUpdate[], { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+  override write(
+    updates: readonly StatusUpdate[],
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<void> {
     this.batches.push(updates.map((update) => update.jobId));
     const answer = this.#answer(updates);
     if (typeof answer === 'object' && 'throw' in answer) throw answer.throw;
@@ -41,11 +44,17 @@ export class FakeStore extends MemoryStatusStore {
     return this.#settle(updates, answer, signal).finally(() => this.#inWrite--);
   }
 
-  async #settle(updates: readonly StatusUpdate[], answer: Answer, signal?: AbortSignal): Promise<void> {
+  async #settle(
+    updates: readonly StatusUpdate[],
+    answer: Answer,
+    signal?: AbortSignal,
+  ): Promise<void> {
     // A real one answers in a later turn.
     await new Promise((resolve) => setTimeout(resolve, 1));
     if (answer === 'hang') {
-      return new Promise(() => signal?.addEventListener('abort', () => this.aborted.push(signal.reason)));
+      return new Promise(() =>
+        signal?.addEventListener('abort', () => this.aborted.push(signal.reason)),
+      );
     }
     if (answer === 'store') return super.write(updates);
     if ('fail' in answer) throw answer.fail;

@@ -17,7 +17,9 @@ declare module 'vitest' {
   }
 }
 
-export default async function startSharedParts({ provide }: TestProject): Promise<() => Promise<void>> {
+export default async function startSharedParts({
+  provide,
+}: TestProject): Promise<() => Promise<void>> {
   const { redis, postgres, supabase, stop } = await startParts({ sql: migrationSql() });
   provide('parts', {
     redis: redis.connection,

@@ -46,7 +46,12 @@ export class JobHistory {
 
   start(ms = 1, skew = 0): this {
     this.#now += ms;
-    this.#job = { ...this.#job, attemptsStarted: this.#job.attemptsStarted + 1, processedOn: this.#now + skew, delay: 0 };
+    this.#job = {
+      ...this.#job,
+      attemptsStarted: this.#job.attemptsStarted + 1,
+      processedOn: this.#now + skew,
+      delay: 0,
+    };
     const job = { ...this.#job };
     this.#running = { job, host: skew, latest: this.#emit({ type: 'active' }, job, skew) };
     return this;
@@ -57,7 +62,12 @@ export class JobHistory {
     const running = this.#runningNow();
     running.job.progress = progress;
     this.#job.progress = progress;
-    running.latest = this.#emit({ type: 'progress', value: progress }, running.job, running.host, running.latest);
+    running.latest = this.#emit(
+      { type: 'progress', value: progress },
+      running.job,
+      running.host,
+      running.latest,
+    );
     return this;
   }
 
@@ -81,7 +91,11 @@ export class JobHistory {
     job.failedReason = `attempt ${job.attemptsStarted} failed`;
     job.attemptsMade += 1;
     this.#job = { ...this.#job, ...job };
-    running.latest = this.#emit({ type: 'failed', value: new RangeError(job.failedReason) }, job, host);
+    running.latest = this.#emit(
+      { type: 'failed', value: new RangeError(job.failedReason) },
+      job,
+      host,
+    );
     return this;
   }
 
@@ -147,21 +161,45 @@ export const CANONICAL: Readonly<Record<string, () => JobHistory>> = {
   'three attempts on three hosts': () =>
     new JobHistory().start(1, 900).fail(1, 5).start(5, -900).fail(1, 5).start(5, 100).complete(),
   'stalled and run again elsewhere': () =>
-    new JobHistory().start(1, 1_000).progress().vanish(3_000).start(1, -1_000).progress().complete(),
-  'delayed by a DelayedError': () => new JobHistory().start().vanish().start(200).vanish().start(200).complete(),
+    new JobHistory()
+      .start(1, 1_000)
+      .progress()
+      .vanish(3_000)
+      .start(1, -1_000)
+      .progress()
+      .complete(),
+  'delayed by a DelayedError': () =>
+    new JobHistory().start().vanish().start(200).vanish().start(200).complete(),
   'failed for good': () => new JobHistory().start().fail(1, 0).start().fail(1, 0).start().fail(),
   'retried by hand after failing': () =>
     new JobHistory().start().fail(1, 0).start().fail().retryByHand(60_000).start().complete(),
   'retried by hand, counters reset': () =>
-    new JobHistory().start().fail(1, 0).start().fail().retryByHand(6_000, true).start().progress().complete(),
+    new JobHistory()
+      .start()
+      .fail(1, 0)
+      .start()
+      .fail()
+      .retryByHand(6_000, true)
+      .start()
+      .progress()
+      .complete(),
   'an id used again at once': () => new JobHistory().start().fail().addAgain(2).start().complete(),
 };
 
 /** What may happen to a job at random, within what the law asks of the world. */
 const step = fc.oneof(
   fc.record({ does: fc.constant('progress'), ms: fc.nat(50) }),
-  fc.record({ does: fc.constantFrom('fail', 'vanish'), ms: fc.nat(50), retryIn: fc.constantFrom(0, 0, 1, 5, 8_000) }),
-  fc.record({ does: fc.constant('end'), ms: fc.nat(50), fails: fc.boolean(), then: fc.constantFrom('retry', 'reset', 'again') }),
+  fc.record({
+    does: fc.constantFrom('fail', 'vanish'),
+    ms: fc.nat(50),
+    retryIn: fc.constantFrom(0, 0, 1, 5, 8_000),
+  }),
+  fc.record({
+    does: fc.constant('end'),
+    ms: fc.nat(50),
+    fails: fc.boolean(),
+    then: fc.constantFrom('retry', 'reset', 'again'),
+  }),
 );
 
 /** How far two hosts' clocks may lie apart, in ms: the law's limit. */
@@ -184,7 +222,11 @@ export const randomHistory: fc.Arbitrary<StatusUpdate[]> = fc
         if (event.fails) history.fail(event.ms);
         else history.complete(event.ms);
         if (event.then === 'again') history.addAgain(event.ms + 1);
-        else history.retryByHand(event.then === 'reset' ? 5_001 + MAX_SKEW : event.ms, event.then === 'reset');
+        else
+          history.retryByHand(
+            event.then === 'reset' ? 5_001 + MAX_SKEW : event.ms,
+            event.then === 'reset',
+          );
         start(wait);
       } else if ('retryIn' in event) {
         if (event.does === 'fail') history.fail(event.ms, event.retryIn);

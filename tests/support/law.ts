@@ -13,7 +13,8 @@ export function broken(row: JobStatus): string[] {
   before(attemptStartedAt, failedAt, 1, 'attemptStartedAt < failedAt');
   before(attemptStartedAt ?? createdAt, cancelledAt, 1, 'attemptStartedAt < cancelledAt');
   if ((startedAt === null) !== (attemptStartedAt === null)) faults.push('both starts or none');
-  if ((row.status === 'completed') !== (completedAt !== null)) faults.push('completedAt if completed');
+  if ((row.status === 'completed') !== (completedAt !== null))
+    faults.push('completedAt if completed');
   if ((row.status === 'failed') !== (failedAt !== null)) faults.push('failedAt if failed');
   if (row.status === 'active' && startedAt === null) faults.push('startedAt if active');
   return faults;

@@ -22,7 +22,10 @@ export function newQueue({ Queue, Worker }: BullMQ, options: { prefix?: string }
     name,
     queue,
     /** A worker that does not run yet, so that tracking is attached before its first job. */
-    worker(process: bullmq6.Processor, workerOptions: Partial<bullmq6.WorkerOptions> = {}): bullmq6.Worker {
+    worker(
+      process: bullmq6.Processor,
+      workerOptions: Partial<bullmq6.WorkerOptions> = {},
+    ): bullmq6.Worker {
       const worker = new Worker(name, process, { ...common, autorun: false, ...workerOptions });
       // BullMQ asks for one: errors are looked at through the rows.
       worker.on('error', () => {});

@@ -1,5 +1,10 @@
 import { Worker } from 'bullmq';
-import { attachStatusTracking, MemoryStatusStore, type StatusStore, type TrackingOptions } from 'bullmq-job-status';
+import {
+  attachStatusTracking,
+  MemoryStatusStore,
+  type StatusStore,
+  type TrackingOptions,
+} from 'bullmq-job-status';
 import { EventEmitter } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { InvalidArgumentError } from '../../src/errors.ts';
@@ -18,7 +23,16 @@ class FakeWorker extends EventEmitter {
     return undefined;
   }
   run(event = 'active', id = '1', rest: object = {}): void {
-    const common = { name: 'n', timestamp: 1, processedOn: 2, attemptsStarted: 1, attemptsMade: 0, opts: {}, data: {}, progress: 0 };
+    const common = {
+      name: 'n',
+      timestamp: 1,
+      processedOn: 2,
+      attemptsStarted: 1,
+      attemptsMade: 0,
+      opts: {},
+      data: {},
+      progress: 0,
+    };
     this.emit(event, { id, ...common, ...rest }, 'x');
   }
 }
@@ -29,7 +43,11 @@ afterEach(() => {
 
 /** Passes what the types forbid: JavaScript has none. */
 function attach(worker: unknown, store: unknown, options?: unknown) {
-  return attachStatusTracking(worker as FakeWorker, store as StatusStore, options as TrackingOptions);
+  return attachStatusTracking(
+    worker as FakeWorker,
+    store as StatusStore,
+    options as TrackingOptions,
+  );
 }
 
 describe('bad input gets a clear error at once', () => {
@@ -37,24 +55,76 @@ describe('bad input gets a clear error at once', () => {
   const store = new MemoryStatusStore();
 
   test.each<[string, unknown[], string]>([
-    ['no worker', [undefined, store], 'Expected `worker` to be a BullMQ Worker, got undefined (undefined)'],
+    [
+      'no worker',
+      [undefined, store],
+      'Expected `worker` to be a BullMQ Worker, got undefined (undefined)',
+    ],
     ['a queue name', ['emails', store], 'to be a BullMQ Worker, got "emails"'],
     ['a plain emitter', [new EventEmitter(), store], 'to be a BullMQ Worker, got an object'],
-    ['no store', [worker], 'Expected `store` to be a StatusStore with the methods write and get, got undefined'],
-    ['a store without write', [worker, { get() {} }], 'a StatusStore with the methods write and get, got an object with the keys get'],
-    ['options that are none', [worker, store, 5], 'Expected `options` to be an object, got 5 (number)'],
-    ['an unknown key', [worker, store, { flushInterval: 5 }], 'Unknown key `flushInterval` in options; known are capture, redact,'],
-    ['an unknown key below', [worker, store, { capture: { results: true } }], 'Unknown key `results` in options.capture; known are data, result, progress, error'],
-    ['too small', [worker, store, { maxBatchSize: 0 }], 'Expected `options.maxBatchSize` to be a whole number from 1 to 10000, got 0 (number)'],
-    ['too great', [worker, store, { flushIntervalMs: 60_001 }], 'Expected `options.flushIntervalMs` to be a whole number from 0 to 60000, got 60001 (number)'],
-    ['a fraction', [worker, store, { maxPending: 1.5 }], 'Expected `options.maxPending` to be a whole number'],
+    [
+      'no store',
+      [worker],
+      'Expected `store` to be a StatusStore with the methods write and get, got undefined',
+    ],
+    [
+      'a store without write',
+      [worker, { get() {} }],
+      'a StatusStore with the methods write and get, got an object with the keys get',
+    ],
+    [
+      'options that are none',
+      [worker, store, 5],
+      'Expected `options` to be an object, got 5 (number)',
+    ],
+    [
+      'an unknown key',
+      [worker, store, { flushInterval: 5 }],
+      'Unknown key `flushInterval` in options; known are capture, redact,',
+    ],
+    [
+      'an unknown key below',
+      [worker, store, { capture: { results: true } }],
+      'Unknown key `results` in options.capture; known are data, result, progress, error',
+    ],
+    [
+      'too small',
+      [worker, store, { maxBatchSize: 0 }],
+      'Expected `options.maxBatchSize` to be a whole number from 1 to 10000, got 0 (number)',
+    ],
+    [
+      'too great',
+      [worker, store, { flushIntervalMs: 60_001 }],
+      'Expected `options.flushIntervalMs` to be a whole number from 0 to 60000, got 60001 (number)',
+    ],
+    [
+      'a fraction',
+      [worker, store, { maxPending: 1.5 }],
+      'Expected `options.maxPending` to be a whole number',
+    ],
     ['a numeral', [worker, store, { maxBatchSize: '500' }], 'got "500" (string)'],
     ['null', [worker, store, { maxBatchSize: null }], 'got null (object)'],
     ['NaN', [worker, store, { writeTimeoutMs: NaN }], 'got NaN (number)'],
-    ['backoff the wrong way round', [worker, store, { backoff: { minMs: 10, maxMs: 5 } }], 'Expected `options.backoff.maxMs` to be at least minMs (10), got 5 (number)'],
-    ['a hook that is none', [worker, store, { redact: true }], 'Expected `options.redact` to be a function, got true (boolean)'],
-    ['half a logger', [worker, store, { logger: { info() {} } }], 'Expected `options.logger` to be an object with the methods debug, info, warn and error'],
-    ['a switch that is none', [worker, store, { capture: { data: 'yes' } }], 'Expected `options.capture.data` to be true or false, got "yes" (string)'],
+    [
+      'backoff the wrong way round',
+      [worker, store, { backoff: { minMs: 10, maxMs: 5 } }],
+      'Expected `options.backoff.maxMs` to be at least minMs (10), got 5 (number)',
+    ],
+    [
+      'a hook that is none',
+      [worker, store, { redact: true }],
+      'Expected `options.redact` to be a function, got true (boolean)',
+    ],
+    [
+      'half a logger',
+      [worker, store, { logger: { info() {} } }],
+      'Expected `options.logger` to be an object with the methods debug, info, warn and error',
+    ],
+    [
+      'a switch that is none',
+      [worker, store, { capture: { data: 'yes' } }],
+      'Expected `options.capture.data` to be true or false, got "yes" (string)',
+    ],
   ])('%s', (_, args, message) => {
     expect(() => attach(args[0], args[1], args[2])).toThrow(message);
     try {
@@ -69,7 +139,9 @@ describe('bad input gets a clear error at once', () => {
 
   test('attaching twice to one store; to another, or again after close, is fine', async () => {
     const tracker = attach(worker, store);
-    expect(() => attach(worker, store)).toThrow(expect.objectContaining({ code: 'ERR_ALREADY_ATTACHED' }));
+    expect(() => attach(worker, store)).toThrow(
+      expect.objectContaining({ code: 'ERR_ALREADY_ATTACHED' }),
+    );
     const other = attach(worker, new MemoryStatusStore());
     await tracker.close();
     await attach(worker, store).close();
@@ -77,7 +149,13 @@ describe('bad input gets a clear error at once', () => {
   });
 
   test('an explicit undefined means the default', async () => {
-    const everything = { capture: undefined, maxBatchSize: undefined, logger: undefined, redact: undefined, backoff: { minMs: undefined } };
+    const everything = {
+      capture: undefined,
+      maxBatchSize: undefined,
+      logger: undefined,
+      redact: undefined,
+      backoff: { minMs: undefined },
+    };
     await attach(new FakeWorker(), store, everything).close();
   });
 });
@@ -134,7 +212,10 @@ describe('attaching and detaching', () => {
     await worker.close();
     expect(worker.closed).toBe(1);
     expect(errors).toEqual([
-      expect.objectContaining({ code: 'ERR_FLUSH_INCOMPLETE', updates: [expect.objectContaining({ jobId: '1' })] }),
+      expect.objectContaining({
+        code: 'ERR_FLUSH_INCOMPLETE',
+        updates: [expect.objectContaining({ jobId: '1' })],
+      }),
       // The write that hangs is let go of.
       expect.objectContaining({ code: 'ERR_STORE_TIMEOUT' }),
     ]);
@@ -159,13 +240,22 @@ describe('hooks of yours that throw', () => {
     };
     const worker = new FakeWorker();
     const store = new MemoryStatusStore();
-    const options = { filter: broken, redact: broken, metadata: broken, onError: (e: never) => errors.push(e) };
+    const options = {
+      filter: broken,
+      redact: broken,
+      metadata: broken,
+      onError: (e: never) => errors.push(e),
+    };
     const tracker = attach(worker, store, options);
     worker.run('completed');
     await tracker.flush();
     const row = await store.get({ queue: 'q', jobId: '1' });
     expect(row).toMatchObject({ status: 'completed', result: null, metadata: null });
-    expect(row?.altered).toEqual({ progress: ['hook-failed'], result: ['hook-failed'], metadata: ['hook-failed'] });
+    expect(row?.altered).toEqual({
+      progress: ['hook-failed'],
+      result: ['hook-failed'],
+      metadata: ['hook-failed'],
+    });
     expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['ERR_HOOK_FAILED']));
     expect(errors.map(({ message }) => message)).toContain('Your `filter` failed: mine');
   });
@@ -174,16 +264,29 @@ describe('hooks of yours that throw', () => {
     const worker = new FakeWorker();
     const store = new MemoryStatusStore();
     const redact = (value: unknown, field: string) => (field === 'error' ? 'hidden' : value);
-    const tracker = attach(worker, store, { metadata: async () => ({}), redact, onError: () => {} });
+    const tracker = attach(worker, store, {
+      metadata: async () => ({}),
+      redact,
+      onError: () => {},
+    });
     worker.run('failed', '1', { finishedOn: 5 });
     await tracker.flush();
     const row = await store.get({ queue: 'q', jobId: '1' });
-    expect(row).toMatchObject({ metadata: null, altered: { metadata: ['hook-failed'] }, error: { name: 'Error', message: 'hidden' } });
+    expect(row).toMatchObject({
+      metadata: null,
+      altered: { metadata: ['hook-failed'] },
+      error: { name: 'Error', message: 'hidden' },
+    });
   });
 
   test('an onError that throws, and errors nobody listens to, become one process warning for each code', async () => {
     const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
-    for (const onError of [undefined, () => { throw new Error('mine'); }]) {
+    for (const onError of [
+      undefined,
+      () => {
+        throw new Error('mine');
+      },
+    ]) {
       const worker = new FakeWorker();
       const tracker = attach(worker, new MemoryStatusStore(), { metadata: () => 5, onError });
       worker.run();
@@ -199,8 +302,14 @@ describe('hooks of yours that throw', () => {
   test('a job that cannot be read is told, and not thrown into the worker', async () => {
     const errors: unknown[] = [];
     const worker = new FakeWorker();
-    const tracker = attach(worker, new MemoryStatusStore(), { onError: (error: unknown) => errors.push(error) });
-    const unreadable = { get name(): string { throw new Error('no'); } };
+    const tracker = attach(worker, new MemoryStatusStore(), {
+      onError: (error: unknown) => errors.push(error),
+    });
+    const unreadable = {
+      get name(): string {
+        throw new Error('no');
+      },
+    };
     expect(worker.emit('active', unreadable)).toBe(false);
     worker.emit('failed', undefined, new Error('gone'));
     await tracker.close();
@@ -209,7 +318,10 @@ describe('hooks of yours that throw', () => {
 });
 
 test('a real Worker is what attachStatusTracking takes', async () => {
-  const worker = new Worker('q', async () => {}, { connection: { lazyConnect: true }, autorun: false });
+  const worker = new Worker('q', async () => {}, {
+    connection: { lazyConnect: true },
+    autorun: false,
+  });
   worker.on('error', () => {});
   await attachStatusTracking(worker, new MemoryStatusStore()).close();
   await worker.close(true);

@@ -10,7 +10,10 @@ const UNAVAILABLE = new JobStatusError('ERR_STORE_UNAVAILABLE', 'down');
 
 /** The snapshots of one job: active, completed. */
 function job(id: number | string): [StatusUpdate, StatusUpdate] {
-  return new JobHistory({ queue: 'q', id: `j${id}` }).start().complete().snapshots as [StatusUpdate, StatusUpdate];
+  return new JobHistory({ queue: 'q', id: `j${id}` }).start().complete().snapshots as [
+    StatusUpdate,
+    StatusUpdate,
+  ];
 }
 
 function setUp(options: Partial<BatcherOptions> = {}) {
@@ -46,7 +49,13 @@ describe('batches', () => {
     for (let id = 0; id < 100; id++) for (const update of job(id)) batcher.take(update);
     await vi.advanceTimersByTimeAsync(20);
     expect(store.batches.map((batch) => batch.length)).toEqual([100]);
-    expect(batcher.stats()).toMatchObject({ pending: 0, written: 100, coalesced: 100, lagMs: 0, lastError: null });
+    expect(batcher.stats()).toMatchObject({
+      pending: 0,
+      written: 100,
+      coalesced: 100,
+      lagMs: 0,
+      lastError: null,
+    });
     expect(await store.count({ status: 'completed' })).toBe(100);
   });
 
@@ -65,7 +74,9 @@ describe('batches', () => {
     for (let id = 0; id < 95; id++) batcher.take(job(id)[1]);
     await settle(batcher.flush());
     expect(store.mostAtOnce).toBe(1);
-    expect(store.batches.map((batch) => batch.length)).toEqual([10, 10, 10, 10, 10, 10, 10, 10, 10, 5]);
+    expect(store.batches.map((batch) => batch.length)).toEqual([
+      10, 10, 10, 10, 10, 10, 10, 10, 10, 5,
+    ]);
     expect(await store.count()).toBe(95);
   });
 });
@@ -84,7 +95,11 @@ describe('a store that fails', () => {
     store.answers(answer);
     for (let id = 0; id < 10; id++) batcher.take(job(id)[0]);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(batcher.stats()).toMatchObject({ pending: 10, written: 0, lastError: { code: 'ERR_STORE_UNAVAILABLE' } });
+    expect(batcher.stats()).toMatchObject({
+      pending: 10,
+      written: 0,
+      lastError: { code: 'ERR_STORE_UNAVAILABLE' },
+    });
     expect(new Set(codes())).toEqual(new Set(['ERR_STORE_UNAVAILABLE']));
 
     store.answers('store');
@@ -136,7 +151,9 @@ describe('a store that fails', () => {
 
   test('an update that an unknown error keeps out does not hold up the others', async () => {
     const { store, batcher } = setUp({ maxBatchSize: 64 });
-    store.answers((batch) => (batch.some(({ jobId }) => jobId === 'j7') ? { fail: new Error('?') } : 'store'));
+    store.answers((batch) =>
+      batch.some(({ jobId }) => jobId === 'j7') ? { fail: new Error('?') } : 'store',
+    );
     for (let id = 0; id < 64; id++) batcher.take(job(id)[1]);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(await store.count()).toBe(63);

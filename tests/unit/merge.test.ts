@@ -25,7 +25,8 @@ describe('every order of a history ends in the same lawful row', () => {
 
     test(`${name}: all permutations of ${snapshots.length} snapshots`, () => {
       const expected = JSON.stringify(fold(snapshots));
-      for (const order of permutations(snapshots)) expect(JSON.stringify(fold(order))).toBe(expected);
+      for (const order of permutations(snapshots))
+        expect(JSON.stringify(fold(order))).toBe(expected);
     });
 
     test(`${name}: with any one snapshot told twice`, () => {
@@ -59,15 +60,19 @@ describe('random histories: skewed clocks, equal milliseconds, retries by hand, 
 
   test('any cut into batches, coalesced first, ends in the same row', () => {
     fc.assert(
-      fc.property(shuffled(randomHistory), fc.infiniteStream(fc.integer({ min: 1, max: 5 })), ({ history, order }, sizes) => {
-        const batches: StatusUpdate[] = [];
-        for (let at = 0; at < order.length; ) {
-          const size = sizes.next().value as number;
-          batches.push(order.slice(at, at + size).reduce(mergeUpdates));
-          at += size;
-        }
-        expect(fold(batches)).toEqual(fold(history));
-      }),
+      fc.property(
+        shuffled(randomHistory),
+        fc.infiniteStream(fc.integer({ min: 1, max: 5 })),
+        ({ history, order }, sizes) => {
+          const batches: StatusUpdate[] = [];
+          for (let at = 0; at < order.length;) {
+            const size = sizes.next().value as number;
+            batches.push(order.slice(at, at + size).reduce(mergeUpdates));
+            at += size;
+          }
+          expect(fold(batches)).toEqual(fold(history));
+        },
+      ),
       { numRuns: RUNS },
     );
   });
@@ -104,15 +109,24 @@ describe('times', () => {
   });
 
   test('a start nobody saw is inferred, and gives way to the real one', () => {
-    const [active, completed] = new JobHistory().start(50).complete().snapshots as [StatusUpdate, StatusUpdate];
+    const [active, completed] = new JobHistory().start(50).complete().snapshots as [
+      StatusUpdate,
+      StatusUpdate,
+    ];
     const unseen = { ...completed, processedOn: null, firstProcessedOn: null };
     const inferred = mergeStatus(undefined, unseen);
     expect(inferred).toMatchObject({ startedAt: new Date(START + 1), startedAtInferred: true });
-    expect(mergeStatus(inferred, active)).toMatchObject({ startedAt: new Date(START + 50), startedAtInferred: false });
+    expect(mergeStatus(inferred, active)).toMatchObject({
+      startedAt: new Date(START + 50),
+      startedAtInferred: false,
+    });
   });
 
   test('a job added with a future timestamp is lawful, and its raw readings stay as they were', () => {
-    const [active, completed] = new JobHistory().start().complete().snapshots as [StatusUpdate, StatusUpdate];
+    const [active, completed] = new JobHistory().start().complete().snapshots as [
+      StatusUpdate,
+      StatusUpdate,
+    ];
     const future = new Date(START + 1_000_000);
     const row = fold([active, completed].map((snapshot) => ({ ...snapshot, createdAt: future })));
     expect(row.completedAt?.getTime()).toBe(future.getTime() + 2);
@@ -134,7 +148,10 @@ describe('times', () => {
 describe('the limits of the law', () => {
   test('a reset retry is newer once its start reads more than 5 s later, whatever the clocks', () => {
     const retriedAfter = (ms: number, skew: number) =>
-      fold(new JobHistory().start(0).fail(0, 0).start(0).fail(0).retryByHand(ms, true).start(0, skew).snapshots).status;
+      fold(
+        new JobHistory().start(0).fail(0, 0).start(0).fail(0).retryByHand(ms, true).start(0, skew)
+          .snapshots,
+      ).status;
     expect(retriedAfter(5_001, 0)).toBe('active');
     expect(retriedAfter(5_000, 0)).toBe('failed');
     // Between hosts, what the clocks differ by comes on top.

@@ -23,8 +23,17 @@ describe('what JSON holds comes out as JSON would give it', () => {
         return { euros: this.amount };
       }
     }
-    const value = { at: new Date(0), map: new Map([[1, 2]]), money: new Money(), none: undefined, list: [undefined] };
-    expect(toStorable(value, MB)).toEqual({ value: JSON.parse(JSON.stringify(value)), altered: [] });
+    const value = {
+      at: new Date(0),
+      map: new Map([[1, 2]]),
+      money: new Money(),
+      none: undefined,
+      list: [undefined],
+    };
+    expect(toStorable(value, MB)).toEqual({
+      value: JSON.parse(JSON.stringify(value)),
+      altered: [],
+    });
   });
 
   test('the copy shares nothing with the original', () => {
@@ -55,8 +64,26 @@ describe('what cannot be stored is stored as what can, and said', () => {
     ['U+0000', 'a\0b', 'a\uFFFDb', 'invalid-unicode'],
     ['half a surrogate pair', { k: 'a\uD800' }, { k: 'a\uFFFD' }, 'invalid-unicode'],
     ['a key with U+0000', { 'k\0': 1 }, { 'k\uFFFD': 1 }, 'invalid-unicode'],
-    ['a getter that throws', { get bad() { throw new Error('no'); } }, null, 'unreadable'],
-    ['a toJSON that throws', { toJSON: () => { throw new Error('no'); } }, null, 'unreadable'],
+    [
+      'a getter that throws',
+      {
+        get bad() {
+          throw new Error('no');
+        },
+      },
+      null,
+      'unreadable',
+    ],
+    [
+      'a toJSON that throws',
+      {
+        toJSON: () => {
+          throw new Error('no');
+        },
+      },
+      null,
+      'unreadable',
+    ],
     ['a revoked proxy', revoked(), null, 'unreadable'],
   ])('%s', (_, value, copy, why) => {
     expect(toStorable(value, MB)).toEqual({ value: copy, altered: [why] });
@@ -69,8 +96,14 @@ describe('what cannot be stored is stored as what can, and said', () => {
   });
 
   test('5 MB are cut to maxValueBytes', () => {
-    expect(toStorable('x'.repeat(5 * MB), 1_000)).toEqual({ value: 'x'.repeat(992), altered: ['too-large'] });
-    for (const value of [Array(5 * MB).fill(1), { rows: Array.from({ length: 10_000 }, () => 'y'.repeat(500)) }]) {
+    expect(toStorable('x'.repeat(5 * MB), 1_000)).toEqual({
+      value: 'x'.repeat(992),
+      altered: ['too-large'],
+    });
+    for (const value of [
+      Array(5 * MB).fill(1),
+      { rows: Array.from({ length: 10_000 }, () => 'y'.repeat(500)) },
+    ]) {
       const { value: copy, altered } = toStorable(value, 1_000);
       expect(altered).toEqual(['too-large']);
       expect(JSON.stringify(copy).length).toBeLessThan(1_200);
@@ -91,12 +124,15 @@ describe('what cannot be stored is stored as what can, and said', () => {
 
   test('whatever comes, it never throws, and what it gives is JSON that Postgres takes', () => {
     fc.assert(
-      fc.property(fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true }), (value) => {
-        const { value: copy } = toStorable(value, 500);
-        const json = JSON.stringify(copy);
-        expect(json).not.toMatch(/\\u0000|\\ud[89a-f]/);
-        expect(JSON.parse(json)).toEqual(JSON.parse(JSON.stringify(copy)));
-      }),
+      fc.property(
+        fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true }),
+        (value) => {
+          const { value: copy } = toStorable(value, 500);
+          const json = JSON.stringify(copy);
+          expect(json).not.toMatch(/\\u0000|\\ud[89a-f]/);
+          expect(JSON.parse(json)).toEqual(JSON.parse(JSON.stringify(copy)));
+        },
+      ),
     );
   });
 });
