@@ -51,11 +51,14 @@ export interface Batcher {
   stats(): TrackerStats;
 }
 
+/** How many times `flushIntervalMs` updates wait at most for a store that is slow. */
+const MAX_GATHERING = 5;
+
 /**
  * Many jobs in a write, one write at a time:
  *
  * - IDLE: nothing waits. An update leads to GATHERING.
- * - GATHERING: updates collect for `flushIntervalMs`. That over, a full batch or a flush: WRITING.
+ * - GATHERING: updates collect for `flushIntervalMs`, or longer while the store is slow. That over, a full batch or a flush: WRITING.
  * - WRITING: a batch is under way; what comes meanwhile waits. Stored: on to IDLE, GATHERING, or
  *   WRITING at once where a full batch waits. Refused: the batch is halved until the culprits stand
  *   alone, and these are given up. Failed otherwise: what was not stored waits again; RESTING.
@@ -86,6 +89,7 @@ export function createBatcher(
   /** Failed writes since the last that was stored, or since a flush; more than none in RESTING. */
   let failures = 0;
   let retryAfterMs = 0;
+  let lastWriteMs = 0;
   /**
    * Halved by each failure that no code explains: should one update be the culprit, the others of its
    * batch get by without it. Back at full size with the next success.
@@ -114,7 +118,15 @@ export function createBatcher(
     const writeLater = (ms: number) => setTimeout(() => void writeBatch(), ms);
     if (failures > 0) timer = writeLater(backoffMs());
     else if (isFlushing || pending.size >= maxBatchSize) void writeBatch();
-    else timer = writeLater(flushIntervalMs);
+    else timer = writeLater(gatherMs());
+  }
+
+  /**
+   * A store at work gets twice as long to itself as its last write took. On a busy machine that leaves
+   * the jobs their share of it, and more starts and ends meet in one write.
+   */
+  function gatherMs(): number {
+    return Math.min(Math.max(flushIntervalMs, 2 * lastWriteMs), MAX_GATHERING * flushIntervalMs);
   }
 
   function backoffMs(): number {
@@ -171,6 +183,7 @@ export function createBatcher(
   /** One call of the store. One that is given up may be stored all the same, which does no harm. */
   async function write(updates: readonly StatusUpdate[]): Promise<void> {
     const { signal } = (writing = new AbortController());
+    const start = performance.now();
     const timeout = setTimeout(
       () => abandon(`The store did not answer within ${writeTimeoutMs} ms`),
       writeTimeoutMs,
@@ -182,6 +195,7 @@ export function createBatcher(
       });
     } finally {
       clearTimeout(timeout);
+      lastWriteMs = performance.now() - start;
     }
   }
 

@@ -50,8 +50,9 @@ export interface TrackingOptions<Job = unknown> {
   readonly filter?: ((job: Job) => boolean) | undefined;
 
   /**
-   * How long an update waits for others to share its write, in ms: 0 to 60,000. It is also what a
-   * job shorter than it saves: its start and end then are one row of one write.
+   * How long an update waits for others to share its write, in ms: 0 to 60,000. While writes are slow
+   * it is twice as long as the last one took, up to five times this. It is also what short jobs save:
+   * a start and an end that meet while they wait are one row of one write.
    *
    * @default 10
    */

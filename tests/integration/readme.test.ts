@@ -1,0 +1,133 @@
+import { execa } from 'execa';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, inject, test } from 'vitest';
+import { resolveOptions, type TrackingOptions } from '../../src/options.ts';
+
+/* The README is held word for word: its programs run, its tables say what the code does. */
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const readme = readFileSync(join(root, 'README.md'), 'utf8');
+
+/** The code blocks of a language, in order. */
+function blocks(language: string): string[] {
+  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(
+    ([, code]) => code as string,
+  );
+}
+
+/** The cells of each row of the table that begins with a column of this name. */
+function table(column: string): string[][] {
+  const lines = readme.split('\n');
+  const start = lines.findIndex((line) => line.startsWith(`| ${column} `));
+  const end = lines.findIndex((line, at) => at > start && !line.startsWith('|'));
+  return lines.slice(start + 2, end).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+// Below the package's root, so that programs find the package by its own name, as users' do.
+mkdirSync(join(root, '.tmp'), { recursive: true });
+const scratch = mkdtempSync(join(root, '.tmp/readme-'));
+
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+/** Runs a program as it stands, on this test's Redis instead of the usual one. */
+function run(code: string, name: string) {
+  const { redis, supabaseUrl, secretKey, connectionString } = inject('parts');
+  const file = join(scratch, `${name}.ts`);
+  writeFileSync(file, code.replace("{ host: 'localhost', port: 6379 }", JSON.stringify(redis)));
+  const env = {
+    SUPABASE_URL: supabaseUrl,
+    SUPABASE_SECRET_KEY: secretKey,
+    DATABASE_URL: connectionString,
+  };
+  return execa(process.execPath, [file], { cwd: root, env, timeout: 20_000 });
+}
+
+describe('programs', () => {
+  const [quickstart = '', supabase = '', reading = '', migrate = '', ...others] = blocks('ts');
+
+  test('the first one is examples/quickstart.ts, and prints a row like the one shown', async () => {
+    expect(quickstart).toBe(readFileSync(join(root, 'examples/quickstart.ts'), 'utf8'));
+    const { stdout, stderr } = await run(quickstart, 'quickstart');
+    const withoutValues = (row: string) =>
+      row
+        .trim()
+        .replaceAll(
+          /(worker: |createdAt: |processedOn: |finishedOn: |firstProcessedOn: |updatedAt: |sequence: |startedAt: |attemptStartedAt: |completedAt: )[^,\n]+/g,
+          '$1…',
+        );
+    expect(stderr).toBe('');
+    expect(withoutValues(stdout)).toBe(withoutValues(blocks('js')[0] ?? ''));
+  });
+
+  test('the second one is examples/supabase.ts, and runs until it is told to end', async () => {
+    expect(supabase).toBe(readFileSync(join(root, 'examples/supabase.ts'), 'utf8'));
+    const program = run(supabase, 'supabase');
+    setTimeout(() => program.kill('SIGTERM'), 2_000);
+    expect((await program).stderr).toBe('');
+  });
+
+  test('reading and migrating run as shown', async () => {
+    for (const [name, code] of Object.entries({ reading, migrate })) {
+      expect((await run(code, name)).stderr).toBe('');
+    }
+    expect(others).toEqual([]);
+  });
+
+  test('the command that writes a migration writes it where the CLI of Supabase looks', async () => {
+    const command = blocks('sh').find((block) => block.includes('migrationSql')) ?? '';
+    const migrations = join(scratch, 'supabase/migrations');
+    mkdirSync(migrations, { recursive: true });
+    await execa('sh', ['-ec', command], { cwd: scratch });
+    const files = readdirSync(migrations);
+    expect(files).toEqual([expect.stringMatching(/^\d{14}_bullmq_job_status\.sql$/)]);
+    expect(readFileSync(join(migrations, files[0] as string), 'utf8')).toContain(
+      'create table if not exists "public"."job_status"',
+    );
+  });
+
+  test('the two commands are scripts of package.json', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    for (const [, script = ''] of readme.matchAll(/^npm ci && npm (?:run )?(\w+)$/gm))
+      expect(scripts).toHaveProperty(script);
+  });
+});
+
+describe('tables', () => {
+  test('every option, with its default', () => {
+    const rows = new Map(
+      table('option').map(([name = '', value = '']) => [name.replaceAll('`', ''), value]),
+    );
+    expect(() => resolveOptions({ nope: 1 } as TrackingOptions)).toThrow(
+      `known are ${[...rows.keys()].join(', ')}`,
+    );
+    for (const [option, value] of Object.entries(resolveOptions())) {
+      const shown = (rows.get(option) ?? '')
+        .replaceAll('`', '')
+        .replaceAll(/(\d)[,_](?=\d{3})/g, '$1');
+      const actual =
+        typeof value === 'object'
+          ? JSON.stringify(value)
+              .replaceAll('"', '')
+              .replaceAll(/([:,])/g, '$1 ')
+              .replace(/^\{(.*)\}$/, '{ $1 }')
+          : String(value);
+      expect(shown).toBe(actual);
+    }
+  });
+
+  test('every error code', () => {
+    const codes = readFileSync(join(root, 'src/errors.ts'), 'utf8').matchAll(/\| '(ERR_\w+)'/g);
+    expect(
+      table('code')
+        .map(([code]) => code)
+        .sort(),
+    ).toEqual([...codes].map(([, code]) => `\`${code}\``).sort());
+  });
+});
