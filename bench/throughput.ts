@@ -25,6 +25,8 @@ const LOADS = [
 interface Run {
   readonly jobsPerSecond: number;
   readonly requestsPerJob: number;
+  /** Of this process, which runs the worker, until every row was stored. */
+  readonly cpuMicrosPerJob: number;
   /** From the end of the last job until every row was stored. */
   readonly trueAfterMs: number;
 }
@@ -49,8 +51,8 @@ async function run(
     Array.from({ length: jobs }, () => ({ name: 'job', data: {}, opts: options })),
   );
 
-  const process = jobMs === 0 ? async () => {} : () => sleep(jobMs);
-  const worker = new Worker(name, process, {
+  const processJob = jobMs === 0 ? async () => {} : () => sleep(jobMs);
+  const worker = new Worker(name, processJob, {
     connection,
     concurrency: CONCURRENCY,
     autorun: false,
@@ -64,12 +66,14 @@ async function run(
     let left = jobs;
     worker.on('completed', () => --left === 0 && resolve());
   });
+  const cpuBefore = process.cpuUsage();
   const start = performance.now();
   void worker.run();
   await allEnded;
   const end = performance.now();
   await tracker?.flush();
   const trueAfterMs = performance.now() - end;
+  const { user, system } = process.cpuUsage(cpuBefore);
 
   const requestsPerJob = ((await parts.supabase.requests()) - requestsBefore) / jobs;
   if (store !== undefined) {
@@ -79,7 +83,12 @@ async function run(
   await worker.close();
   await queue.obliterate({ force: true });
   await queue.close();
-  return { jobsPerSecond: (jobs / (end - start)) * 1_000, requestsPerJob, trueAfterMs };
+  return {
+    jobsPerSecond: (jobs / (end - start)) * 1_000,
+    requestsPerJob,
+    cpuMicrosPerJob: (user + system) / jobs,
+    trueAfterMs,
+  };
 }
 
 function median(values: readonly number[]): number {
@@ -87,7 +96,7 @@ function median(values: readonly number[]): number {
 }
 
 const table = new Table({
-  head: ['jobs', 'store', 'jobs/s', 'kept', 'requests/job', 'rows true after'],
+  head: ['jobs', 'store', 'jobs/s', 'kept', 'requests/job', 'CPU/job', 'rows true after'],
   style: { head: [] },
 });
 for (const load of LOADS) {
@@ -109,6 +118,7 @@ for (const load of LOADS) {
       Math.round(median(ofStore.map((each) => each.jobsPerSecond))),
       median(kept).toFixed(3),
       median(ofStore.map((each) => each.requestsPerJob)).toFixed(4),
+      `${median(ofStore.map((each) => each.cpuMicrosPerJob)).toFixed(0)} us`,
       name === 'untracked'
         ? ''
         : `${Math.round(median(ofStore.map((each) => each.trueAfterMs)))} ms`,

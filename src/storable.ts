@@ -56,8 +56,9 @@ export function toStorable(original: unknown, maxBytes: number): Storable {
   }
 
   function copyObject(value: object, key: string): JsonValue | undefined {
-    if ('toJSON' in value && typeof value.toJSON === 'function') {
-      const json: unknown = value.toJSON(key);
+    const { toJSON } = value as { toJSON?: unknown };
+    if (typeof toJSON === 'function') {
+      const json: unknown = Reflect.apply(toJSON, value, [key]);
       if (json !== value) return copy(json, key);
     }
     if (Array.isArray(value)) {

@@ -12,9 +12,9 @@ import type { StatusUpdate } from './types.ts';
 export interface Tracker {
   readonly batcher: Batcher;
   /** Takes an event in. Whatever goes wrong is told, and never thrown. */
-  observe(event: JobEvent, job: TrackableJob): void;
+  readonly observe: (event: JobEvent, job: TrackableJob) => void;
   /** Tells of an error: `onError`, the logger, or else the process. */
-  report(error: JobStatusError, updates?: readonly StatusUpdate[]): void;
+  readonly report: (error: JobStatusError, updates?: readonly StatusUpdate[]) => void;
 }
 
 /** @param source the key of the queue, and the worker's name, that its snapshots bear */

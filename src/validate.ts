@@ -4,7 +4,7 @@ import { describe, InvalidArgumentError } from './errors.ts';
 export interface Rule {
   /** As in "Expected `x` to be …". */
   readonly expected: string;
-  holds(value: unknown): boolean;
+  readonly holds: (value: unknown) => boolean;
   /** What stands for an absent or `undefined` value, which always passes. */
   readonly fallback?: unknown;
 }
@@ -44,7 +44,7 @@ export function resolve(path: string, value: unknown, rules: Rules): Record<stri
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw unlike(path, 'an object', value);
   for (const key of Object.keys(value)) {
-    if (key in rules) continue;
+    if (Object.hasOwn(rules, key)) continue;
     const known = Object.keys(rules).join(', ');
     throw new InvalidArgumentError(`Unknown key \`${key}\` in ${path}; known are ${known}`);
   }

@@ -25,7 +25,7 @@ export class MemoryStatusStore implements StatusStore {
   async list(query?: StatusQuery): Promise<StatusPage> {
     const { filter, limit, after } = resolveQuery(query);
     const rows = this.#matching(filter)
-      .sort(byPlace)
+      .toSorted(byPlace)
       .filter((row) => after === undefined || byPlace(after, row) < 0);
     return toPage(structuredClone(rows.slice(0, limit + 1)), limit);
   }

@@ -57,7 +57,7 @@ export function resolveDeletion(query: StatusFilter): ResolvedFilter {
 }
 
 function withStatuses({ status, ...filter }: StatusFilter): ResolvedFilter {
-  return status === undefined ? filter : { ...filter, status: [status].flat() as JobState[] };
+  return status === undefined ? filter : { ...filter, status: [status].flat() };
 }
 
 /** The cursor of the page after this row. */

@@ -7,6 +7,8 @@ import { resolveDeletion, resolveQuery, toPage, type Place, type ResolvedFilter 
 import { fromRow, toRecord, type Row } from './row.ts';
 import { codeOfSqlState } from './sqlstate.ts';
 
+export type { TableOptions } from '../migrations/names.ts';
+
 /**
  * The part of a supabase-js client that the store needs, so that any version, and a client typed by
  * your own database, will do.

@@ -54,9 +54,18 @@ function importsOf(source: string): string[] {
   return [...statements, ...bare, ...calls].map(([, specifier]) => specifier as string);
 }
 
-test('there are files to look at', () => {
-  expect(files).toContain('merge.ts');
-  expect(importsOf(readFileSync(`${SRC}/merge.ts`, 'utf8'))).toEqual(['./key.ts', './types.ts']);
+test('imports are seen in all their forms', () => {
+  expect(files).toContain('index.ts');
+  const source = [
+    "import { a } from './a.ts';",
+    "import type {\n  B,\n} from './b.ts';",
+    "export { c } from './c.ts';",
+    "export type * from './d.ts';",
+    "import './e.ts';",
+    "type F = import('./f.ts').F;",
+  ].join('\n');
+  const seen = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => `./${name}.ts`);
+  expect(importsOf(source).toSorted()).toEqual(seen);
 });
 
 describe.each(files)('src/%s', (file) => {

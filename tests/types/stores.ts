@@ -1,0 +1,64 @@
+import { createClient, type SupabaseClient } from '@supabase/supabase-js';
+import {
+  MemoryStatusStore,
+  type JobStatus,
+  type JsonValue,
+  type StatusStore,
+  type StatusUpdate,
+} from 'bullmq-job-status';
+import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
+import { holds, some, type IsAny, type Same } from './expect-type.ts';
+import type { Database, DatabaseWithoutTable } from './supabase-database.ts';
+
+/* Every client that `createClient` makes is one for the store. */
+
+const [url, key] = ['http://localhost', 'sb_secret_example'];
+new SupabaseStatusStore(createClient(url, key));
+new SupabaseStatusStore(createClient<Database>(url, key));
+new SupabaseStatusStore(createClient<DatabaseWithoutTable>(url, key));
+new SupabaseStatusStore(createClient<Database, 'jobs'>(url, key, { db: { schema: 'jobs' } }));
+new SupabaseStatusStore(createClient(url, key, { db: { schema: 'jobs' } }));
+new SupabaseStatusStore(some<SupabaseClient>());
+new SupabaseStatusStore(some<SupabaseClient<Database>>(), { schema: 'jobs', table: 'status' });
+new SupabaseStatusStore(createClient(url, key), { schema: undefined });
+
+// @ts-expect-error a misspelt option
+new SupabaseStatusStore(createClient(url, key), { tabel: 'status' });
+// @ts-expect-error the URL is no client
+new SupabaseStatusStore(url);
+
+/* Both are stores, and their rows are typed through and through. */
+
+holds<SupabaseStatusStore extends StatusStore ? true : false>();
+holds<MemoryStatusStore extends StatusStore ? true : false>();
+holds<Same<Awaited<ReturnType<SupabaseStatusStore['get']>>, JobStatus | undefined>>();
+
+/** The members of a type that are `any`. */
+type Untyped<T> = {
+  [member in keyof T]-?: IsAny<T[member]> extends true ? member : never;
+}[keyof T];
+holds<Same<Untyped<JobStatus>, never>>();
+holds<Same<Untyped<StatusUpdate>, never>>();
+holds<Same<Untyped<SupabaseStatusStore>, never>>();
+holds<Same<Untyped<MemoryStatusStore>, never>>();
+holds<Same<Untyped<StatusStore>, never>>();
+
+const row = some<JobStatus>();
+holds<Same<typeof row.result, JsonValue>>();
+holds<Same<typeof row.completedAt, Date | null>>();
+// @ts-expect-error a row is read, not edited
+row.status = 'completed';
+// @ts-expect-error `progress` may be any JSON value: look before you add
+row.progress + 1;
+
+/* The least store that a program may bring. */
+
+const rows = new Map<string, JobStatus>();
+({
+  async write(updates) {
+    holds<Same<typeof updates, readonly StatusUpdate[]>>();
+  },
+  async get({ jobId }) {
+    return rows.get(jobId);
+  },
+}) satisfies StatusStore;
