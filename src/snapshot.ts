@@ -112,7 +112,10 @@ function statusAfter(type: JobEvent['type'], job: TrackableJob): JobState {
 
 /** BullMQ leaves `failedReason` on a job that completes in the end; for us a completed job has no error. */
 function errorAfter(type: JobEvent['type'], thrown: unknown, job: TrackableJob): JobError | null {
-  if (type === 'failed') return toJobError(thrown instanceof Error ? thrown : { message: thrown });
+  if (type === 'failed') {
+    // Programs throw strings too, and a job that stalled too often fails with no error thrown.
+    return toJobError(thrown instanceof Error ? thrown : { message: thrown ?? job.failedReason });
+  }
   if (type === 'completed' || job.failedReason === undefined) return null;
   // What the queue keeps of the last failure: its message, and its stack, which begins with its name.
   const stack = job.stacktrace?.at(-1);

@@ -139,6 +139,24 @@ describe('times', () => {
     expect(row.attemptStartedAt?.getTime()).toBe(START + 16);
   });
 
+  test('an id used again does not inherit the start of the job before', () => {
+    const row = fold(
+      new JobHistory().start(5).complete().addAgain(10).start(7).complete().snapshots,
+    );
+    expect(row.startedAt?.getTime()).toBe(START + 23);
+    expect(row.firstProcessedOn).toBe(row.processedOn);
+  });
+
+  test('of one attempt the later phase is newer, whatever the sequence', () => {
+    const [active, waiting] = new JobHistory().start().fail(1, 0).snapshots as [
+      StatusUpdate,
+      StatusUpdate,
+    ];
+    const late = { ...active, sequence: waiting.sequence + 1 };
+    expect(fold([waiting, late])).toMatchObject({ status: 'waiting', sequence: waiting.sequence });
+    expect(fold([late, waiting]).status).toBe('waiting');
+  });
+
   test('a finished job that is retried is no longer finished', () => {
     const row = fold(new JobHistory().start().fail().retryByHand(10).start().snapshots);
     expect(row).toMatchObject({ status: 'active', attempt: 2, failedAt: null, finishedOn: null });

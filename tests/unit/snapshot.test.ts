@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest';
+import type { TrackableJob } from '../../src/bullmq.ts';
+import { mergeStatus } from '../../src/merge.ts';
+import { snapshotOf, type Capture, type JobEvent } from '../../src/snapshot.ts';
+import type { StatusUpdate } from '../../src/types.ts';
+import { broken } from '../support/law.ts';
+
+const JOB: TrackableJob = {
+  id: '1',
+  name: 'export',
+  data: {},
+  progress: 0,
+  stacktrace: null,
+  delay: 0,
+  priority: 0,
+  timestamp: 1_000,
+  processedOn: 2_000,
+  attemptsStarted: 1,
+  attemptsMade: 0,
+  opts: {},
+};
+
+const CAPTURE: Capture = {
+  fields: { data: true, progress: true, result: true, error: true, metadata: true },
+  maxValueBytes: 1_000,
+  redact: (value) => value,
+  metadata: () => null,
+  hookFailed: () => {},
+};
+
+function take(event: JobEvent, job: Partial<TrackableJob> = {}): StatusUpdate {
+  const at = { queue: 'q', worker: 'w', now: 3_000, sequence: 1 };
+  const snapshot = snapshotOf(event, { ...JOB, ...job }, at, CAPTURE);
+  if (snapshot === undefined) throw new Error('no snapshot');
+  return snapshot;
+}
+
+describe('what an event makes of a job', () => {
+  test.each<[JobEvent['type'], Partial<TrackableJob>, string]>([
+    ['active', {}, 'active'],
+    ['progress', {}, 'active'],
+    ['completed', { finishedOn: 3_000 }, 'completed'],
+    ['failed', { finishedOn: 3_000 }, 'failed'],
+    // Attempts left or used up say nothing: only `finishedOn` does.
+    ['failed', { finishedOn: 3_000, attemptsMade: 1, opts: { attempts: 5 } }, 'failed'],
+    ['failed', { attemptsMade: 5, opts: { attempts: 5 } }, 'waiting'],
+    ['failed', { delay: 500 }, 'delayed'],
+    ['failed', { delay: 500, priority: 2 }, 'delayed'],
+    ['failed', { priority: 2 }, 'prioritized'],
+  ])('%s of %j: %s', (type, job, status) => {
+    expect(take({ type }, job).status).toBe(status);
+  });
+
+  test('a completed job has no error, though BullMQ keeps the last reason on it', () => {
+    const job = { failedReason: 'once', finishedOn: 3_000 };
+    expect(take({ type: 'completed' }, job).error).toBeNull();
+  });
+
+  test('a running job shows why the attempt before it failed, as the queue tells it', () => {
+    const job = { failedReason: 'no', stacktrace: ['Error: older', 'RangeError: no\n    at x'] };
+    const error = { name: 'RangeError', message: 'no', stack: 'RangeError: no\n    at x' };
+    expect(take({ type: 'active' }, job).error).toEqual(error);
+  });
+
+  test.each([
+    [
+      'an error without a name',
+      Object.assign(new Error('m'), { name: 5 }),
+      { name: 'Error', message: 'm' },
+    ],
+    ['a string', 'text', { name: 'Error', message: 'text' }],
+    ['nothing', undefined, { name: 'Error', message: 'the reason' }],
+    ['an object', { a: 1 }, { name: 'Error', message: 'an object with the keys a' }],
+  ])('a failure by %s', (_, value, error) => {
+    const job = { failedReason: 'the reason' };
+    expect(take({ type: 'failed', value }, job).error).toMatchObject(error);
+  });
+
+  test('progress of a job whose end nobody saw says nothing new', () => {
+    const at = { queue: 'q', worker: 'w', now: 3_000, sequence: 1 };
+    const event = { type: 'progress', value: 5 } as const;
+    expect(snapshotOf(event, { ...JOB, finishedOn: 3_000 }, at, CAPTURE)).toBeUndefined();
+  });
+});
+
+describe('readings that cannot be right', () => {
+  test.each([[0], [-5], [NaN], [Infinity], [1.7], [1e300], [Number.MAX_SAFE_INTEGER]])(
+    'a timestamp of %d makes a lawful row',
+    (timestamp) => {
+      const job = { timestamp, processedOn: timestamp, finishedOn: timestamp };
+      const row = mergeStatus(undefined, take({ type: 'completed' }, job));
+      expect(broken(row)).toEqual([]);
+      for (const time of [row.createdAt, row.completedAt]) {
+        expect(time?.toISOString()).toMatch(/^(19|20|99)\d\d-/);
+      }
+    },
+  );
+
+  test('counts that are missing or absurd', () => {
+    const job = { attemptsStarted: undefined as never, attemptsMade: -1, opts: { attempts: 1e12 } };
+    expect(take({ type: 'active' }, job)).toMatchObject({
+      attempt: 1,
+      attemptsMade: 0,
+      maxAttempts: 2_147_483_647,
+    });
+  });
+});
