@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { mergeStatus } from '../../src/merge.ts';
 import type { JobStatus, StatusUpdate } from '../../src/types.ts';
-import { CANONICAL, randomHistory } from '../support/histories.ts';
+import { CANONICAL, JobHistory, randomHistory } from '../support/histories.ts';
 import { broken } from '../support/law.ts';
 import { STORES, type WholeStore } from '../support/stores.ts';
 
@@ -45,6 +45,19 @@ describe.each(Object.entries(STORES))(
         }
       });
     }
+
+    test('of one attempt the later phase is newer, whatever the sequence', async () => {
+      const store = createStore();
+      const { snapshots } = new JobHistory().start().fail(1, 0);
+      for (const order of [snapshots, snapshots.toReversed()]) {
+        const keyed = withKey(order).map((snapshot) => ({
+          ...snapshot,
+          sequence: snapshot.status === 'active' ? 2 : 1,
+        }));
+        for (const snapshot of keyed) await store.write([snapshot]);
+        expect(await read(store, keyed[0] as StatusUpdate)).toMatchObject({ status: 'waiting' });
+      }
+    });
 
     test('random histories, shuffled, repeated, cut into batches and written by four at once', async () => {
       const store = createStore();

@@ -194,21 +194,55 @@ describe('the bound', () => {
   test('past maxPending starts go before ends, oldest first; all counted, told in one report', async () => {
     const { store, batcher, reports } = setUp({ maxPending: 4, maxBatchSize: 100 });
     store.answers({ fail: UNAVAILABLE });
-    for (const id of [1, 2]) batcher.take(job(id)[0]);
-    for (const id of [3, 4]) batcher.take(job(id)[1]);
+    for (const id of [1, 2]) batcher.take(job(id)[1]);
+    for (const id of [3, 4]) batcher.take(job(id)[0]);
     for (const id of [5, 6, 7]) batcher.take(job(id)[1]);
     expect(batcher.stats()).toMatchObject({ pending: 4, dropped: 3 });
     await vi.advanceTimersByTimeAsync(20);
     const dropped = reports.filter(({ error }) => error.code === 'ERR_UPDATES_DROPPED');
-    expect(dropped.map(({ jobs }) => jobs)).toEqual([['j1', 'j2', 'j3']]);
+    expect(dropped.map(({ jobs }) => jobs)).toEqual([['j3', 'j4', 'j1']]);
     store.answers('store');
     await settle(batcher.flush());
     const { items } = await store.list();
-    expect(items.map((row) => row.jobId).sort()).toEqual(['j4', 'j5', 'j6', 'j7']);
+    expect(items.map((row) => row.jobId).sort()).toEqual(['j2', 'j5', 'j6', 'j7']);
   });
 });
 
 describe('flush and close', () => {
+  test('flush says what was given up while it waited', async () => {
+    const { batcher, store } = setUp({ maxPending: 2, maxBatchSize: 1 });
+    store.answers({ fail: UNAVAILABLE });
+    for (const id of [1, 2]) batcher.take(job(id)[1]);
+    const flushed = batcher.flush();
+    batcher.take(job(3)[1]);
+    batcher.take(job(4)[1]);
+    store.answers('store');
+    await expect(settle(flushed)).rejects.toMatchObject({ code: 'ERR_FLUSH_INCOMPLETE' });
+    expect(batcher.stats()).toMatchObject({ pending: 0, written: 2, dropped: 2 });
+  });
+
+  test('flush does not wait for the backoff', async () => {
+    const { batcher, store } = setUp({ backoff: { minMs: 60_000, maxMs: 60_000 } });
+    store.answers({ fail: UNAVAILABLE });
+    batcher.take(job(1)[1]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    store.answers('store');
+    const flushed = batcher.flush();
+    await vi.advanceTimersByTimeAsync(5);
+    await flushed;
+    expect(await store.count()).toBe(1);
+  });
+
+  test('flush waits for a job whose next update came while it waited', async () => {
+    const { batcher, store } = setUp({ maxBatchSize: 1 });
+    const [active, completed] = job('late');
+    for (const update of [job(1)[1], job(2)[1], active]) batcher.take(update);
+    const flushed = batcher.flush();
+    batcher.take(completed);
+    await settle(flushed);
+    expect(await store.get(active)).toMatchObject({ status: 'completed' });
+  });
+
   test('flush resolves once all taken so far is stored, whatever comes later', async () => {
     const { batcher, store } = setUp({ flushIntervalMs: 60_000, maxBatchSize: 2 });
     for (const id of [1, 2, 3]) batcher.take(job(id)[0]);
