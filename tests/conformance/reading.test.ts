@@ -83,6 +83,31 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     expect(await store.count({ queue })).toBe(25);
   });
 
+  test('keys that read alike when joined are two rows', async () => {
+    const store = createStore();
+    const { queue } = await setUp();
+    const keys = [
+      { queue, jobId: 'a:1' },
+      { queue: `${queue}:a`, jobId: '1' },
+    ];
+    const [update] = manyJobs(queue) as [StatusUpdate];
+    await store.write(keys.map((key) => ({ ...update, ...key, name: key.jobId })));
+    for (const key of keys) {
+      expect(await store.get(key)).toMatchObject({ ...key, name: key.jobId });
+    }
+  });
+
+  test("what write was given stays the caller's own to change", async () => {
+    const { queue, store } = await setUp();
+    const update = manyJobs(queue).find(({ status }) => status === 'completed') as StatusUpdate;
+    const own = structuredClone({ ...update, jobId: 'own' });
+    await store.write([own]);
+    Object.assign(own.result as object, { ok: 'changed' });
+    own.createdAt.setTime(0);
+    const { result, createdAt } = update;
+    expect(await store.get(own)).toMatchObject({ result, createdAt });
+  });
+
   test('a row that is not there is undefined', async () => {
     expect(await createStore().get({ queue: 'nowhere', jobId: '1' })).toBeUndefined();
   });

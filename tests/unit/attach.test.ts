@@ -181,6 +181,7 @@ describe('attaching and detaching', () => {
       worker.run('active', '1');
       await trackers[firstToClose]?.close();
       worker.run('active', '2');
+      expect(trackers[firstToClose]?.stats()).toMatchObject({ pending: 0, written: 1 });
       await trackers[1 - firstToClose]?.close();
       worker.run('active', '3');
       expect(await stores[firstToClose]?.count()).toBe(1);
