@@ -244,7 +244,7 @@ describe('flush and close', () => {
   });
 
   test('flush resolves once all taken so far is stored, whatever comes later', async () => {
-    const { batcher, store } = setUp({ flushIntervalMs: 60_000, maxBatchSize: 2 });
+    const { batcher, store } = setUp({ flushIntervalMs: 60_000, maxBatchSize: 3 });
     for (const id of [1, 2, 3]) batcher.take(job(id)[0]);
     const flushed = batcher.flush();
     batcher.take(job(4)[0]);
