@@ -1,11 +1,12 @@
 import type { TrackerStats } from './batcher.ts';
 import { queueKey, type JobOf, type TrackableJob, type TrackableWorker } from './bullmq.ts';
-import { JobStatusError } from './errors.ts';
-import { interpose } from './interpose.ts';
+import { JobStatusError, kindOf } from './errors.ts';
 import { resolveOptions, type ResolvedOptions, type TrackingOptions } from './options.ts';
 import type { JobEvent } from './snapshot.ts';
+import { toText } from './storable.ts';
 import type { StatusStore } from './store.ts';
-import { createTracker, type Tracker } from './tracker.ts';
+import { isTapped, tap } from './tap.ts';
+import { createTracker } from './tracker.ts';
 import { hasMethods, unlike } from './validate.ts';
 
 /** Tracking of one worker into one store. */
@@ -28,15 +29,12 @@ export interface StatusTracker extends AsyncDisposable {
   stats(): TrackerStats;
 }
 
-/** Which stores a worker is already tracked into. */
-const attached = new WeakMap<object, Set<StatusStore>>();
-
 /**
  * Tracks every job that a BullMQ worker runs into a store, from now on.
  *
- * The worker is never slowed, blocked or failed by it: the store is written to beside the jobs, and
+ * No job waits for it or fails by it: the store is written to beside the jobs, and
  * what goes wrong is told to `options.onError`. `worker.close()` resolves once all is stored, or after
- * `flushTimeoutMs`; `process.exit()` without it may lose the last few milliseconds.
+ * `flushTimeoutMs`; `process.exit()` without it loses what is not stored yet.
  *
  * @param worker any BullMQ `Worker`, running or not
  * @param store where the rows go; several workers may share one, and a worker may have several
@@ -54,77 +52,49 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
 ): StatusTracker {
   checkArguments(worker, store);
   const resolved = resolveOptions(options) as ResolvedOptions as ResolvedOptions<TrackableJob>;
-  const queue = queueKey(worker);
-  const stores = attached.get(worker) ?? new Set();
-  if (stores.has(store)) {
-    const message = `The worker of queue "${queue}" is tracked into this store already; remove the second attachStatusTracking, or close the first tracker`;
+  const queue = toText(queueKey(worker));
+  if (isTapped(worker, store)) {
+    const message = `The worker of queue "${queue}" is tracked into this store already`;
     throw new JobStatusError('ERR_ALREADY_ATTACHED', message);
   }
-  attached.set(worker, stores.add(store));
-
-  const tracker = createTracker({ queue, worker: worker.opts?.name ?? worker.id }, store, resolved);
+  const source = { queue, worker: toText(worker.opts?.name || worker.id) };
+  const { observe, report, batcher } = createTracker(source, store, resolved);
   let closing: Promise<void> | undefined;
+  let closedWithWorker: Promise<void> | undefined;
 
-  const restoreEmit = interpose<(event: string, ...args: unknown[]) => boolean>(
-    worker,
-    'emit',
-    (emit) =>
-      (event, ...args) => {
-        if (closing === undefined) observe(tracker, event, args);
-        return emit(event, ...args);
-      },
-  );
-  const restoreClose = interpose<(...args: unknown[]) => Promise<void>>(
-    worker,
-    'close',
-    (close) =>
-      async (...args) => {
-        try {
-          await close(...args);
-        } finally {
-          const flushed = closeTracker().catch(tracker.report);
-          if (resolved.flushOnClose) await flushed;
-        }
-      },
-  );
+  const untap = tap(worker, store, {
+    onEvent(event, args) {
+      const [job, value] = args;
+      // Older BullMQ 5 emits `failed` with no job, where a stalled one is gone.
+      if (closing !== undefined || !isJobEvent(event) || typeof job !== 'object' || !job) return;
+      observe({ type: event, value }, job as TrackableJob);
+    },
+    onClosed() {
+      closedWithWorker ??= close().catch(report);
+      return resolved.flushOnClose ? closedWithWorker : Promise.resolve();
+    },
+  });
 
-  function closeTracker(): Promise<void> {
-    if (closing === undefined) {
-      restoreEmit();
-      restoreClose();
-      stores.delete(store);
-      closing = tracker.batcher.close();
-    }
+  // Untapped only once it has flushed: whoever closes the worker meanwhile waits too.
+  function close(): Promise<void> {
+    closing ??= batcher.close().finally(untap);
     return closing;
   }
 
-  return {
-    flush: () => tracker.batcher.flush(),
-    close: closeTracker,
-    stats: () => tracker.batcher.stats(),
-    [Symbol.asyncDispose]: closeTracker,
-  };
+  return { flush: batcher.flush, close, stats: batcher.stats, [Symbol.asyncDispose]: close };
 }
 
-/** The events that tell something of a job; all others pass unread. */
-const JOB_EVENTS: readonly string[] = [
-  'active',
-  'progress',
-  'completed',
-  'failed',
-] satisfies JobEvent['type'][];
-
-function observe(tracker: Tracker, event: string, [job, value]: unknown[]): void {
-  // Older BullMQ 5 emits `failed` with no job, where a stalled one is gone.
-  if (!JOB_EVENTS.includes(event) || typeof job !== 'object' || job === null) return;
-  tracker.observe({ type: event as JobEvent['type'], value }, job as TrackableJob);
+/** Whether an event tells something of a job; all others pass unread. */
+function isJobEvent(event: string): event is JobEvent['type'] {
+  return ['active', 'progress', 'completed', 'failed'].includes(event);
 }
 
+/** What came is told by its kind only: where a worker should stand, people pass URLs with passwords. */
 function checkArguments(worker: unknown, store: unknown): void {
   if (!hasMethods(worker, 'emit', 'close') || !('qualifiedName' in (worker as object))) {
-    throw unlike('worker', 'a BullMQ Worker', worker);
+    throw unlike('worker', 'a BullMQ Worker', kindOf(worker));
   }
   if (!hasMethods(store, 'write', 'get')) {
-    throw unlike('store', 'a StatusStore with the methods write and get', store);
+    throw unlike('store', 'a StatusStore with the methods write and get', kindOf(store));
   }
 }

@@ -38,18 +38,21 @@ export interface TrackerStats {
 /** Brings updates to a store. */
 export interface Batcher {
   /** Takes an update over. Returns at once, and never throws. */
-  take(update: StatusUpdate): void;
+  readonly take: (update: StatusUpdate) => void;
   /**
    * Resolves when every update taken so far is stored.
    *
    * @throws {JobStatusError} `ERR_FLUSH_INCOMPLETE` where `flushTimeoutMs` passed before, or where
    *   some were given up meanwhile; `updates` are the ones not stored
    */
-  flush(): Promise<void>;
+  readonly flush: () => Promise<void>;
   /** Flushes, then rests for good, whether or not all was stored. */
-  close(): Promise<void>;
-  stats(): TrackerStats;
+  readonly close: () => Promise<void>;
+  readonly stats: () => TrackerStats;
 }
+
+/** The longest rest a store may ask for. */
+const MAX_RETRY_AFTER_MS = 3_600_000;
 
 /** How many times `flushIntervalMs` updates wait at most for a store that is slow. */
 const MAX_GATHERING = 5;
@@ -91,8 +94,8 @@ export function createBatcher(
   let retryAfterMs = 0;
   let lastWriteMs = 0;
   /**
-   * Halved by each failure that no code explains: should one update be the culprit, the others of its
-   * batch get by without it. Back at full size with the next success.
+   * Halved by each failure, doubled by each success: a batch may be too much for its store's time
+   * limit, and where one update is the culprit the others get by without it.
    */
   let batchSize = maxBatchSize;
   /** Given up past the bound and not reported yet: told in one report, not in one for each job. */
@@ -141,21 +144,27 @@ export function createBatcher(
     try {
       await writeOrSplit();
       failures = 0;
-      batchSize = maxBatchSize;
+      batchSize = Math.min(2 * batchSize, maxBatchSize);
     } catch (thrown) {
-      const error = asStoreError(thrown);
-      for (const entry of underWay) add(entry);
-      failures += 1;
-      counts.retried += 1;
-      retryAfterMs = error.retryAfterMs ?? 0;
-      if (error !== thrown) batchSize = Math.ceil(underWay.length / 2);
-      tell(error, underWay.map(updateOf));
+      takeBack(asStoreError(thrown));
     }
     underWay = [];
     writing = undefined;
     reportDropped();
     waiters.settle();
     schedule();
+  }
+
+  /** After a failed write: what was not stored waits again, behind the others, in smaller company. */
+  function takeBack(error: JobStatusError): void {
+    const failed = underWay;
+    underWay = [];
+    for (const entry of failed) add(entry);
+    failures += 1;
+    counts.retried += 1;
+    retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) || 0;
+    if (error.code !== 'ERR_STORE_SETUP') batchSize = Math.ceil(failed.length / 2);
+    tell(error, failed.map(updateOf));
   }
 
   /** Writes what is under way; what remains of it when this throws is what was not stored. */
@@ -207,7 +216,7 @@ export function createBatcher(
     const updates = unreported;
     if (updates.length === 0) return;
     unreported = [];
-    const message = `More than ${maxPending} jobs waited for the store; ${updates.length} updates were given up`;
+    const message = `${updates.length} updates were given up: more than ${maxPending} jobs wait for the store`;
     tell(new JobStatusError('ERR_UPDATES_DROPPED', message, { updates }), updates);
   }
 
@@ -223,8 +232,9 @@ export function createBatcher(
 
   function flush(): Promise<void> {
     const flushed = waiters.wait(lastTicket, flushTimeoutMs, () => lastError);
-    // A store at rest gets its next chance now: whoever flushes will not wait for long.
-    failures = 0;
+    // A store at rest gets its next chance soon: whoever flushes will not wait for long. Not at once,
+    // for it may be `onError` that flushes.
+    failures = Math.min(failures, 1);
     retryAfterMs = 0;
     schedule();
     return flushed;
@@ -244,7 +254,7 @@ export function createBatcher(
         clearTimeout(timer);
         timer = undefined;
         // The answer of a write that still hangs would only hold the process.
-        abandon('Tracking was closed before the store answered');
+        abandon('Closed before the store answered');
       }
     },
     stats() {

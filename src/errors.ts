@@ -34,8 +34,8 @@ export class InvalidArgumentError extends TypeError {
 export class JobStatusError extends Error {
   override readonly name = 'JobStatusError';
   readonly code: JobStatusErrorCode;
-  /** The snapshots it is about, where there are any. */
-  readonly updates: readonly StatusUpdate[];
+  /** The snapshots it is about, where there are any. Not enumerable: they hold values, and errors get logged. */
+  declare readonly updates: readonly StatusUpdate[];
   /** How long the store asks to be left alone, in ms (HTTP's `Retry-After`). */
   readonly retryAfterMs: number | undefined;
 
@@ -46,7 +46,7 @@ export class JobStatusError extends Error {
   ) {
     super(message, options);
     this.code = code;
-    this.updates = options.updates ?? [];
+    Object.defineProperty(this, 'updates', { value: options.updates ?? [] });
     this.retryAfterMs = options.retryAfterMs;
   }
 }
@@ -63,11 +63,16 @@ export function messageOf(thrown: unknown): string {
 
 /** A value as an error message shows it: short, on one line, and never throwing. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (typeof value !== 'object' || value === null)
-    return typeof value === 'function' ? 'a function' : String(value);
-  return Array.isArray(value)
-    ? 'a list'
-    : `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
+  return typeof value === 'object' || typeof value === 'function'
+    ? kindOf(value)
+    : `${value as number}`;
+}
+
+/** What kind of value it is, without a word of what it holds. */
+export function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (typeof value !== 'object') return `a ${typeof value}`;
+  if (Array.isArray(value)) return 'a list';
+  return `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
 }

@@ -28,23 +28,18 @@ import type { JobState, JobStatus, StatusUpdate } from './types.ts';
 /** How far apart two raw starts lie, in ms, before they alone decide which is newer (rule 1). */
 export const SAME_RUN_MS = 5_000;
 
-/** Rule 4: the phases of an attempt, in the order in which it passes them. */
-const PHASE: Record<JobState, number> = {
-  active: 0,
-  completed: 1,
-  failed: 1,
-  cancelled: 1,
-  removed: 1,
-  waiting: 2,
-  delayed: 2,
-  prioritized: 2,
-  'waiting-children': 2,
-};
+/** Rule 4: the phases of an attempt, in the order in which it passes them: active 0, ended 1, queued again 2. */
+export function phaseOf(status: JobState): number {
+  if (status === 'active') return 0;
+  return isFinished(status) ? 1 : 2;
+}
 
 /** Whether nothing follows this status unless somebody adds or retries the job by hand. */
 export function isFinished(status: JobState): boolean {
-  return PHASE[status] === 1;
+  return FINISHED.includes(status);
 }
+
+const FINISHED: readonly JobState[] = ['completed', 'failed', 'cancelled', 'removed'];
 
 /**
  * Merges a snapshot into a row: pure, with no clock, in any order, any number of times.
@@ -88,7 +83,7 @@ function isNewer(a: StatusUpdate, b: StatusUpdate): boolean {
   const order =
     a.createdAt.getTime() - b.createdAt.getTime() ||
     a.attempt - b.attempt ||
-    PHASE[a.status] - PHASE[b.status] ||
+    phaseOf(a.status) - phaseOf(b.status) ||
     a.sequence - b.sequence;
   return order > 0;
 }

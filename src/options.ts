@@ -46,7 +46,7 @@ export interface TrackingOptions<Job = unknown> {
    */
   readonly metadata?: ((job: Job) => (object & { then?: never }) | null | undefined) | undefined;
 
-  /** Which jobs are tracked. It should say the same of a job every time. @default all */
+  /** Which jobs are tracked: those it answers `true` for, at once and the same every time. @default all */
   readonly filter?: ((job: Job) => boolean) | undefined;
 
   /**
@@ -63,19 +63,20 @@ export interface TrackingOptions<Job = unknown> {
 
   /**
    * How many jobs' updates wait in memory at most while the store is away or slow: 1 to 10,000,000.
-   * Past it, starts and progress are given up before ends, oldest first, each counted and reported.
+   * Past it, starts and progress are given up before ends, those first in line first, each counted
+   * and reported.
    * Count on about 1 kB each, and their values.
    *
    * @default 100_000
    */
   readonly maxPending?: number | undefined;
 
-  /** How much of each captured value is kept, in bytes, roughly: 256 to 100,000,000. @default 65_536 */
-  readonly maxValueBytes?: number | undefined;
+  /** How much of each captured value is kept, in characters of JSON, roughly: 256 to 100,000,000. @default 65_536 */
+  readonly maxValueLength?: number | undefined;
 
   /**
    * How long to wait before a failed write is tried again, in ms: at first `minMs` (1 to 3,600,000),
-   * then twice as long each time up to `maxMs`, each with jitter. A store's own `Retry-After` is kept.
+   * then twice as long each time up to `maxMs`, each with jitter. A store's own `retryAfterMs` is kept.
    *
    * @default { minMs: 100, maxMs: 30_000 }
    */
@@ -132,7 +133,7 @@ const RULES: Rules = {
   flushIntervalMs: wholeNumber(10, 0, 60_000),
   maxBatchSize: wholeNumber(500, 1, 10_000),
   maxPending: wholeNumber(100_000, 1, 10_000_000),
-  maxValueBytes: wholeNumber(65_536, 256, 100_000_000),
+  maxValueLength: wholeNumber(65_536, 256, 100_000_000),
   backoff: {
     keys: { minMs: wholeNumber(100, 1, 3_600_000), maxMs: wholeNumber(30_000, 1, 3_600_000) },
   },
@@ -154,6 +155,7 @@ const RULES: Rules = {
 export function resolveOptions<Job>(options?: TrackingOptions<Job>): ResolvedOptions<Job> {
   const resolved = resolve('options', options, RULES) as unknown as ResolvedOptions<Job>;
   const { minMs, maxMs } = resolved.backoff;
-  if (maxMs < minMs) throw unlike('options.backoff.maxMs', `at least minMs (${minMs})`, maxMs);
+  if (maxMs < minMs)
+    throw unlike('options.backoff.maxMs', `at least minMs (${minMs})`, String(maxMs));
   return resolved;
 }

@@ -12,7 +12,7 @@ export interface PendingUpdate {
 }
 
 /**
- * The updates that wait for their write, one for each job, oldest job first; bounded.
+ * The updates that wait for their write, one for each job, first come first out; bounded.
  *
  * Updates of one job coalesce by the law of `mergeUpdates`, so what waits is always enough to bring
  * the row to the truth. Past the bound, jobs that are still under way go before finished ones, for
@@ -21,7 +21,7 @@ export interface PendingUpdate {
 export class PendingUpdates {
   readonly #maxSize: number;
   readonly #entries = new Map<string, PendingUpdate>();
-  /** Keys of the entries that are not finished, oldest first: those to give up first. */
+  /** Keys of the entries that are not finished, in the same order: those to give up first. */
   readonly #unfinished = new Set<string>();
 
   constructor(maxSize: number) {
@@ -47,7 +47,7 @@ export class PendingUpdates {
     return { coalesced: waiting !== undefined, dropped: this.#evict() };
   }
 
-  /** Takes out the oldest entries, `count` at most. */
+  /** Takes out the entries that are first in line, `count` at most. */
   take(count: number): PendingUpdate[] {
     const taken: PendingUpdate[] = [];
     for (const [key, entry] of this.#entries) {
@@ -64,9 +64,9 @@ export class PendingUpdates {
 
   #evict(): PendingUpdate | undefined {
     if (this.#entries.size <= this.#maxSize) return undefined;
-    const [oldest = ''] = this.#unfinished.size > 0 ? this.#unfinished : this.#entries.keys();
-    const entry = this.#entries.get(oldest);
-    this.#delete(oldest);
+    const [first = ''] = this.#unfinished.size > 0 ? this.#unfinished : this.#entries.keys();
+    const entry = this.#entries.get(first);
+    this.#delete(first);
     return entry;
   }
 

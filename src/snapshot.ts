@@ -1,5 +1,5 @@
 import type { TrackableJob } from './bullmq.ts';
-import { describe } from './errors.ts';
+import { describe, kindOf } from './errors.ts';
 import { isFinished } from './merge.ts';
 import { toStorable, toText } from './storable.ts';
 import type {
@@ -32,7 +32,7 @@ export interface Observation {
 export interface Capture {
   /** Which fields are kept at all. */
   readonly fields: Readonly<Record<CapturedField, boolean>>;
-  readonly maxValueBytes: number;
+  readonly maxValueLength: number;
   /** Replaces a value before it is kept. */
   redact(value: unknown, field: CapturedField, job: TrackableJob): unknown;
   metadata(job: TrackableJob): unknown;
@@ -112,14 +112,20 @@ function statusAfter(type: JobEvent['type'], job: TrackableJob): JobState {
 
 /** BullMQ leaves `failedReason` on a job that completes in the end; for us a completed job has no error. */
 function errorAfter(type: JobEvent['type'], thrown: unknown, job: TrackableJob): JobError | null {
-  if (type === 'failed') {
-    // Programs throw strings too, and a job that stalled too often fails with no error thrown.
-    return toJobError(thrown instanceof Error ? thrown : { message: thrown ?? job.failedReason });
-  }
+  // Programs throw strings too, and a job that stalled too often fails with no error thrown.
+  if (type === 'failed')
+    return toJobError(isErrorLike(thrown) ? thrown : { message: thrown ?? job.failedReason });
   if (type === 'completed' || job.failedReason === undefined) return null;
   // What the queue keeps of the last failure: its message, and its stack, which begins with its name.
   const stack = job.stacktrace?.at(-1);
   return toJobError({ name: stack?.match(/^\w*Error\b/)?.[0], message: job.failedReason, stack });
+}
+
+/** By its shape: an error of another realm (`vm`, a test runner) is no `instanceof Error`. */
+function isErrorLike(thrown: unknown): thrown is Error {
+  return (
+    typeof thrown === 'object' && thrown !== null && typeof (thrown as Error).message === 'string'
+  );
 }
 
 /** Whatever stands for an error, as its three texts. */
@@ -139,7 +145,10 @@ function capturer(job: TrackableJob, capture: Capture, before?: Alterations | nu
     delete altered[field];
     if (!capture.fields[field] || value === undefined || value === null) return null;
     return hook('redact', field, () => {
-      const storable = toStorable(capture.redact(value, field, job), capture.maxValueBytes);
+      const redacted = capture.redact(value, field, job);
+      if (redacted instanceof Promise)
+        throw new TypeError('expected a value at once, got a promise');
+      const storable = toStorable(redacted, capture.maxValueLength);
       if (storable.altered.length > 0) altered[field] = storable.altered;
       return storable.value;
     });
@@ -169,7 +178,7 @@ function capturer(job: TrackableJob, capture: Capture, before?: Alterations | nu
         const value = take('metadata', metadata);
         // A promise is an object too, but what it will say comes too late: the `Job` moves on.
         if (value === null || (isRecord(value) && !(metadata instanceof Promise))) return value;
-        throw new TypeError(`expected an object, got ${describe(metadata)}`);
+        throw new TypeError(`expected an object, got ${kindOf(metadata)}`);
       }),
     altered: () => (Object.keys(altered).length > 0 ? altered : null),
   };

@@ -8,8 +8,8 @@ import type { Alteration, JsonValue } from './types.ts';
 
 const MAX_DEPTH = 100;
 
-/** What any value but a text takes of `maxBytes`. */
-const VALUE_BYTES = 8;
+/** What any value takes of `maxLength`, beside a text's own length. */
+const VALUE_LENGTH = 8;
 
 /** A copy that every store can hold, and what differs in it from the original. */
 export interface Storable {
@@ -25,16 +25,16 @@ export function toText(text: string): string {
 /**
  * Copies a value as JSON would, without ever throwing.
  *
- * @param maxBytes how much to keep, counted as UTF-16 units of text and 8 for any value
+ * @param maxLength how much to keep, counted as UTF-16 units of text and 8 for each value
  */
-export function toStorable(original: unknown, maxBytes: number): Storable {
+export function toStorable(original: unknown, maxLength: number): Storable {
   const altered = new Set<Alteration>();
   const ancestors = new Set<unknown>();
-  let bytesLeft = maxBytes;
+  let lengthLeft = maxLength;
 
   /** The copy; `undefined` where JSON would leave the value out. `key` is what `toJSON` is told. */
   function copy(value: unknown, key: string): JsonValue | undefined {
-    bytesLeft -= VALUE_BYTES;
+    lengthLeft -= VALUE_LENGTH;
     if (typeof value === 'string') return copyText(value);
     if (typeof value === 'bigint') return alter('bigint', copyText(String(value)));
     if (typeof value === 'function') return alter('function', undefined);
@@ -46,7 +46,12 @@ export function toStorable(original: unknown, maxBytes: number): Storable {
     if (ancestors.size >= MAX_DEPTH) return alter('too-deep', null);
     ancestors.add(value);
     try {
-      return copyObject(value, key);
+      const small = withinRoom(value);
+      const { toJSON } = small as { toJSON?: unknown };
+      if (typeof toJSON !== 'function') return copyFields(small);
+      const json: unknown = Reflect.apply(toJSON, small, [key]);
+      // JSON asks nobody twice: what `toJSON` gave is taken as it is.
+      return typeof json === 'object' && json !== null ? copyFields(json) : copy(json, key);
     } catch {
       // A getter, a `toJSON` or a proxy's trap threw: the user's error, told by the alteration.
       return alter('unreadable', null);
@@ -55,12 +60,7 @@ export function toStorable(original: unknown, maxBytes: number): Storable {
     }
   }
 
-  function copyObject(value: object, key: string): JsonValue | undefined {
-    const { toJSON } = value as { toJSON?: unknown };
-    if (typeof toJSON === 'function') {
-      const json: unknown = Reflect.apply(toJSON, value, [key]);
-      if (json !== value) return copy(json, key);
-    }
+  function copyFields(value: object): JsonValue {
     if (Array.isArray(value)) {
       const items: JsonValue[] = [];
       for (const item of value) {
@@ -79,17 +79,23 @@ export function toStorable(original: unknown, maxBytes: number): Storable {
     return Object.fromEntries(entries);
   }
 
+  /** Megabytes of binary are cut before they are read, for each byte of them is a value to JSON. */
+  function withinRoom(value: object): object {
+    if (!(value instanceof Uint8Array) || value.length <= lengthLeft) return value;
+    return alter('too-large', value.subarray(0, Math.max(0, lengthLeft)));
+  }
+
   /** Cut where the room ends; a cut through a surrogate pair is mended too. */
   function copyText(value: string): string {
-    const cut = value.slice(0, Math.max(0, bytesLeft));
+    const cut = value.slice(0, Math.max(0, lengthLeft));
     if (cut.length < value.length) altered.add('too-large');
-    bytesLeft -= cut.length;
+    lengthLeft -= cut.length;
     const text = toText(cut);
     return text === cut ? text : alter('invalid-unicode', text);
   }
 
   function isFull(): boolean {
-    return bytesLeft < VALUE_BYTES && alter('too-large', true);
+    return lengthLeft < VALUE_LENGTH && alter('too-large', true);
   }
 
   function alter<T>(why: Alteration, value: T): T {

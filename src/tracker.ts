@@ -2,7 +2,7 @@ import { createBatcher, type Batcher } from './batcher.ts';
 import type { TrackableJob } from './bullmq.ts';
 import { JobStatusError, messageOf } from './errors.ts';
 import { mergeStatus } from './merge.ts';
-import type { Logger, ResolvedOptions } from './options.ts';
+import type { ResolvedOptions } from './options.ts';
 import { nextSequence } from './sequence.ts';
 import { snapshotOf, type Capture, type JobEvent } from './snapshot.ts';
 import type { StatusStore } from './store.ts';
@@ -30,7 +30,7 @@ export function createTracker(
 
   const capture: Capture = {
     fields: { ...options.capture, metadata: true },
-    maxValueBytes: options.maxValueBytes,
+    maxValueLength: options.maxValueLength,
     redact: options.redact ?? ((value) => value),
     metadata: options.metadata ?? (() => null),
     hookFailed: (hook, thrown) => reportHook(`Your \`${hook}\` failed`, thrown),
@@ -38,12 +38,7 @@ export function createTracker(
   const batcher = createBatcher(store, options, report);
 
   function observe(event: JobEvent, job: TrackableJob): void {
-    try {
-      if (filter?.(job) === false) return;
-    } catch (thrown) {
-      // A filter that can't say leaves the job tracked: a row too many beats a missing one.
-      capture.hookFailed('filter', thrown);
-    }
+    if (!isWanted(job)) return;
     try {
       const now = Date.now();
       const at = { ...source, now, sequence: nextSequence(now) };
@@ -51,9 +46,26 @@ export function createTracker(
       if (update === undefined) return;
       latest.set(job, update);
       batcher.take(update);
-      if (logger) logUpdate(logger, event, update);
+      // As a row: the raw readings beside the times that the law makes of them.
+      logger?.debug(
+        { event: event.type, ...mergeStatus(undefined, update), ...NO_VALUES },
+        'job status observed',
+      );
     } catch (thrown) {
       reportHook(`An event "${event.type}" could not be tracked`, thrown);
+    }
+  }
+
+  /** A filter that can't say leaves the job tracked: a row too many beats a missing one. */
+  function isWanted(job: TrackableJob): boolean {
+    try {
+      const answer: unknown = filter === undefined || filter(job);
+      if (answer instanceof Promise)
+        throw new TypeError('expected true or false at once, got a promise');
+      return Boolean(answer);
+    } catch (thrown) {
+      capture.hookFailed('filter', thrown);
+      return true;
     }
   }
 
@@ -79,29 +91,15 @@ export function createTracker(
     report(new JobStatusError('ERR_HOOK_FAILED', `${what}: ${messageOf(cause)}`, { cause }));
   }
 
+  /** Once for each code: a store that is away would say the same every few seconds. */
   function warn({ code, message }: JobStatusError): void {
     if (warned.has(code)) return;
     warned.add(code);
-    const detail = 'Told once for each code; pass onError or logger to hear of all.';
-    process.emitWarning(`${source.queue}: ${message}`, { type: 'JobStatusWarning', code, detail });
+    process.emitWarning(`${source.queue}: ${message}`, { type: 'JobStatusWarning', code });
   }
 
   return { batcher, observe, report };
 }
 
-/** An update, with the raw readings beside the times that the law makes of them. No values: they are the user's. */
-function logUpdate(logger: Logger, { type }: JobEvent, update: StatusUpdate): void {
-  const {
-    queue,
-    jobId,
-    status,
-    attempt,
-    processedOn,
-    attemptStartedAt,
-    finishedOn,
-    completedAt,
-    failedAt,
-  } = mergeStatus(undefined, update);
-  const times = { processedOn, attemptStartedAt, finishedOn, endedAt: completedAt ?? failedAt };
-  logger.debug({ queue, jobId, event: type, status, attempt, ...times }, 'job status observed');
-}
+/** What a log line leaves out of a row: the user's own values. */
+const NO_VALUES = { data: null, progress: null, result: null, error: null, metadata: null };

@@ -1,16 +1,21 @@
-/** Where a job stands in its queue: BullMQ's own state names, and two of ours. */
-export type JobState =
-  | 'waiting'
-  | 'delayed'
-  | 'prioritized'
-  | 'waiting-children'
-  | 'active'
-  | 'completed'
-  | 'failed'
-  /** Ours: it failed, or was taken out of the queue, after somebody asked for its cancellation. */
-  | 'cancelled'
-  /** Ours: the queue no longer knows the job, and nobody saw it end. */
-  | 'removed';
+/**
+ * Where a job stands in its queue: BullMQ's own state names, and two of ours. `cancelled`: it failed,
+ * or was taken out of the queue, after somebody asked for its cancellation. `removed`: the queue no
+ * longer knows it, and nobody saw it end.
+ */
+export type JobState = (typeof JOB_STATES)[number];
+
+export const JOB_STATES = [
+  'waiting',
+  'delayed',
+  'prioritized',
+  'waiting-children',
+  'active',
+  'completed',
+  'failed',
+  'cancelled',
+  'removed',
+] as const;
 
 /** What JSON can hold. Everything a row keeps of a job's own values has this shape. */
 export type JsonValue =
@@ -46,7 +51,7 @@ export type CapturedField = 'data' | 'progress' | 'result' | 'error' | 'metadata
  * - `non-finite-number`: `NaN` or an infinity, stored as `null`;
  * - `invalid-unicode`: `U+0000` or half a surrogate pair, which Postgres refuses, stored as `U+FFFD`;
  * - `too-deep`: nested deeper than 100 levels, `null` from there on;
- * - `too-large`: past `maxValueBytes`; strings are cut, and what comes after is left out;
+ * - `too-large`: past `maxValueLength`; strings are cut, and what comes after is left out;
  * - `unreadable`: a getter or `toJSON` of the value threw, stored as `null`;
  * - `hook-failed`: your `redact` or `metadata` threw, so nothing of the value is stored.
  */

@@ -42,7 +42,7 @@ export function hasMethods(value: unknown, ...names: readonly string[]): boolean
 export function resolve(path: string, value: unknown, rules: Rules): Record<string, unknown> {
   if (value === undefined) return resolve(path, {}, rules);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw unlike(path, 'an object', value);
+    throw unlike(path, 'an object', describe(value));
   for (const key of Object.keys(value)) {
     if (Object.hasOwn(rules, key)) continue;
     const known = Object.keys(rules).join(', ');
@@ -54,7 +54,7 @@ export function resolve(path: string, value: unknown, rules: Rules): Record<stri
     if ('keys' in rule) {
       resolved[key] = resolve(`${path}.${key}`, given, rule.keys);
     } else if (given !== undefined) {
-      if (!rule.holds(given)) throw unlike(`${path}.${key}`, rule.expected, given);
+      if (!rule.holds(given)) throw unlike(`${path}.${key}`, rule.expected, describe(given));
       resolved[key] = given;
     } else if (rule.fallback !== undefined) {
       resolved[key] = rule.fallback;
@@ -64,8 +64,6 @@ export function resolve(path: string, value: unknown, rules: Rules): Record<stri
 }
 
 /** "Expected `options.maxBatchSize` to be …, got 0 (number)". */
-export function unlike(path: string, expected: string, got: unknown): InvalidArgumentError {
-  return new InvalidArgumentError(
-    `Expected \`${path}\` to be ${expected}, got ${describe(got)} (${typeof got})`,
-  );
+export function unlike(path: string, expected: string, got: string): InvalidArgumentError {
+  return new InvalidArgumentError(`Expected \`${path}\` to be ${expected}, got ${got}`);
 }

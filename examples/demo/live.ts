@@ -42,7 +42,7 @@ export function showLive(store: SupabaseStatusStore, total: number): { stop(): P
 function format(counts: readonly number[], seconds: number, total: number): string {
   const [, , completed = 0, failed = 0] = counts;
   const ended = completed + failed;
-  const parts = SHOWN.map((status, n) => `${status} ${String(counts[n]).padStart(3)}`);
+  const parts = SHOWN.map((status, n) => `${String(counts[n]).padStart(3)} ${status}`);
   const speed = `${Math.round(ended / seconds || 0)} jobs/s`;
-  return `  ${seconds.toFixed(1).padStart(4)} s   ${parts.join('   ')}   ${ended} of ${total} ended   ${speed}`;
+  return `${seconds.toFixed(1).padStart(5)} s  ${parts.join('  ')}  ${ended}/${total}  ${speed}`;
 }

@@ -43,10 +43,7 @@ export function printReport(
     ["constraints violated, by Postgres' log", constraintViolations],
     ['all rows true after the last job', `${storedAfterMs} ms`],
     ['HTTP requests per job', requestsPerJob.toFixed(2)],
-    [
-      'jobs that BullMQ still knows',
-      `${knownToBullMQ}; of the others the rows are all that is left`,
-    ],
+    ['jobs that BullMQ still knows', `${knownToBullMQ}; of the rest only the rows are left`],
   ]);
   // Should the package ever be wrong, a few lines say where; all of them would bury it.
   for (const fault of faults.slice(0, 10)) console.log(`  ${fault}`);

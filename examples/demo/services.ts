@@ -35,7 +35,7 @@ export async function startServices(say: (line: string) => void): Promise<Servic
 
   const { connectionString } = postgres;
   const api = stack.use(await startSupabaseApi({ connectionString, sql: migrationSql() }));
-  say(`Supabase-compatible API on it, at ${api.url}, with the table public.job_status`);
+  say(`Supabase-compatible API on it, ${api.url}, with job_status`);
 
   const home = (await redisHome(stack, say)) ?? (await postgresHome(postgres, say));
   const running = stack.move();
@@ -62,7 +62,7 @@ async function postgresHome(
   say: (line: string) => void,
 ): Promise<QueueHome> {
   const backend = postgresBackend(await postgres.createDatabase('queues'));
-  say('BullMQ on its Postgres backend, as there is no Redis on this machine (nor REDIS_URL)');
+  say('BullMQ on its Postgres backend, as there is no Redis here, nor REDIS_URL');
   // The same classes with another backend behind them; only their type arguments differ.
   const classes = backend as unknown as Pick<QueueHome, 'Queue' | 'Worker'>;
   return { ...classes, options: { connection: backend.connection } };

@@ -1,21 +1,19 @@
 import { styleText } from 'node:util';
 import type { JobStatus } from 'bullmq-job-status';
 import Table from 'cli-table3';
-import { KINDS } from './jobs.ts';
 
 const COLUMNS = [
-  ['queue/name', 'left'],
+  ['name', 'left'],
   ['id', 'right'],
   ['status', 'left'],
   ['tries', 'left'],
-  ['created', 'left'],
   ['started', 'left'],
   ['finished', 'left'],
   ['ms', 'right'],
   ['outcome', 'left'],
 ] as const;
 
-/** Rows as a table of 100 columns at most, without the lines that would take a third of them. */
+/** Rows as a table of 80 columns at most, without the lines that would take a third of them. */
 export function tableOf(rows: readonly JobStatus[]): string {
   const table = new Table({
     head: COLUMNS.map(([head]) => styleText('dim', head)),
@@ -29,16 +27,16 @@ export function tableOf(rows: readonly JobStatus[]): string {
 }
 
 function cellsOf(row: JobStatus): string[] {
-  const { name, jobId, status, attemptsMade, maxAttempts, createdAt, startedAt } = row;
+  const { name, jobId, status, attemptsMade, maxAttempts, startedAt } = row;
   const endedAt = row.completedAt ?? row.failedAt;
   const tookMs = startedAt && endedAt && endedAt.getTime() - startedAt.getTime();
   return [
-    `${KINDS[name]?.queue}/${name}`,
+    name,
     jobId,
     // Plain text where standard output is no terminal, or NO_COLOR is set.
     status === 'failed' ? styleText('red', status) : status,
     `${attemptsMade}/${maxAttempts}`,
-    ...[createdAt, startedAt, endedAt].map(clock),
+    ...[startedAt, endedAt].map(clock),
     String(tookMs ?? ''),
     outcomeOf(row),
   ];

@@ -1,4 +1,5 @@
-import { describe, InvalidArgumentError } from '../errors.ts';
+import { toText } from '../storable.ts';
+import { resolve, type Rule, type Rules } from '../validate.ts';
 
 /** Where the table lies. Any name Postgres takes will do; it is quoted wherever it is used. */
 export interface TableOptions {
@@ -24,14 +25,10 @@ const MAX_NAME_BYTES = 63;
 const TIMESTAMPS_CHECK = '_timestamps_check';
 
 /**
- * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`
+ * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`, or an option is unknown
  */
-export function tableNames({
-  schema = 'public',
-  table = 'job_status',
-}: TableOptions = {}): TableNames {
-  checkName('schema', schema, MAX_NAME_BYTES);
-  checkName('table', table, MAX_NAME_BYTES - TIMESTAMPS_CHECK.length);
+export function tableNames(options?: TableOptions): TableNames {
+  const { schema, table } = resolve('options', options, RULES) as { schema: string; table: string };
   return {
     schema,
     table,
@@ -41,13 +38,21 @@ export function tableNames({
   };
 }
 
-function checkName(option: string, name: unknown, maxBytes: number): void {
-  const isName =
-    typeof name === 'string' && name !== '' && !name.includes('\0') && name.isWellFormed();
-  if (isName && Buffer.byteLength(name) <= maxBytes) return;
-  throw new InvalidArgumentError(
-    `Expected \`${option}\` to be a name of 1 to ${maxBytes} bytes, got ${describe(name)}`,
-  );
+const RULES: Rules = {
+  schema: nameRule('public', MAX_NAME_BYTES),
+  table: nameRule('job_status', MAX_NAME_BYTES - TIMESTAMPS_CHECK.length),
+};
+
+function nameRule(fallback: string, maxBytes: number): Rule {
+  return {
+    expected: `a name of 1 to ${maxBytes} bytes`,
+    holds: (name) =>
+      typeof name === 'string' &&
+      name !== '' &&
+      name === toText(name) &&
+      Buffer.byteLength(name) <= maxBytes,
+    fallback,
+  };
 }
 
 /** A name as an SQL identifier. */

@@ -1,10 +1,12 @@
+import { isNewer, TIME_COLUMNS, TIME_VALUES, times } from './law.ts';
 import { quoteIdentifier, quoteLiteral, tableNames, type TableOptions } from './names.ts';
+import { JOB_STATES } from '../types.ts';
 
 /** The version of the database's objects, kept as the table's comment. */
-export const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 1;
 
 /** Every column in the order of the table: its name and type. A batch's records have the same names. */
-export const FACTS = {
+const FACTS = {
   queue: 'text',
   job_id: 'text',
   name: 'text',
@@ -41,57 +43,14 @@ const NULLABLE = [
   'finished_on',
   'first_processed_on',
 ];
-const TIMES = [
-  'started_at',
-  'started_at_inferred',
-  'attempt_started_at',
-  'completed_at',
-  'failed_at',
-  'cancelled_at',
-];
-
-/** A time from a raw reading in ms, exact to the year 9999: the seconds and the rest apart, for doubles lose it. */
-function time(ms: string): string {
-  return `pg_catalog.to_timestamp(${ms} / 1000) + (${ms} % 1000) * interval '1 millisecond'`;
-}
-
-/** Rule 4 of the law: the phase of an attempt. */
-function phase(status: string): string {
-  return `case when ${status} = 'active' then 0 when ${status} in ('completed', 'failed', 'cancelled', 'removed') then 1 else 2 end`;
-}
-
-/** Rules 1 to 5 of the law, as `isNewer` in `merge.ts`: whether snapshot `a` is newer than `b`. */
-function isNewer(a: string, b: string): string {
-  const order = (row: string) =>
-    `(${row}.created_at, ${row}.attempt, ${phase(`${row}.status`)}, ${row}.sequence)`;
-  return `case
-      when abs(${a}.processed_on - ${b}.processed_on) > 5000 then ${a}.processed_on > ${b}.processed_on
-      else ${order(a)} > ${order(b)}
-    end`;
-}
-
-/** The columns of the time law from raw readings alone, as `withTimes` in `merge.ts`. */
-function times(facts: string, firstProcessedOn: string): string {
-  const started = `(${facts}.attempt > 0 or ${firstProcessedOn} is not null or ${facts}.status in ('completed', 'failed'))`;
-  return `lateral (
-      select case when ${started} then greatest(${facts}.created_at + interval '1 millisecond', ${time(firstProcessedOn)}) end as started_at,
-        ${started} and ${firstProcessedOn} is null as started_at_inferred
-    ) s, lateral (
-      select case when s.started_at is not null then greatest(s.started_at, ${time(`${facts}.processed_on`)}) end as attempt_started_at
-    ) a, lateral (
-      select greatest(coalesce(a.attempt_started_at, ${facts}.created_at) + interval '1 millisecond', ${time(`${facts}.finished_on`)}) as ended_at
-    ) e, lateral (
-      select case ${facts}.status when 'completed' then e.ended_at end as completed_at,
-        case ${facts}.status when 'failed' then e.ended_at end as failed_at,
-        case ${facts}.status when 'cancelled' then e.ended_at end as cancelled_at
-    ) t`;
-}
-
-const TIME_VALUES =
-  's.started_at, s.started_at_inferred, a.attempt_started_at, t.completed_at, t.failed_at, t.cancelled_at';
-
-/** Everything the stores need in a database: safe to run again, and by many at once. */
-export function schemaSql(options?: TableOptions): string {
+/**
+ * The SQL of everything the Postgres and Supabase stores need: table, constraint, indexes, the merge
+ * function, and who may use them. Safe to run again, and by many at once; where all is there already
+ * it locks nothing that a query waits for. For Supabase, save it as a file in `supabase/migrations`.
+ *
+ * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`
+ */
+export function migrationSql(options?: TableOptions): string {
   const names = tableNames(options);
   const schema = quoteIdentifier(names.schema);
   const table = `${schema}.${quoteIdentifier(names.table)}`;
@@ -101,11 +60,21 @@ export function schemaSql(options?: TableOptions): string {
   const changing = facts.filter(
     (name) => !['queue', 'job_id', 'first_processed_on'].includes(name),
   );
+  const index = (name: string) => quoteIdentifier(`${names.table}_${name}`);
+  const isMissing = (name: string) =>
+    `pg_catalog.to_regclass(${quoteLiteral(`${schema}.${name}`)}) is null`;
 
   return `-- bullmq-job-status, schema version ${SCHEMA_VERSION}: safe to run again, and by many at once.
 select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bullmq-job-status'));
 
-create schema if not exists ${schema};
+-- Asked for first, since \`create schema\` wants its right even where there is nothing to create.
+do $do$
+begin
+  if pg_catalog.to_regnamespace(${quoteLiteral(schema)}) is null then
+    create schema ${schema};
+  end if;
+end
+$do$;
 
 create table if not exists ${table} (
 ${columns.map(([name, type]) => `  ${name} ${type}${NULLABLE.includes(name) ? '' : ' not null'},`).join('\n')}
@@ -116,9 +85,7 @@ ${columns.map(([name, type]) => `  ${name} ${type}${NULLABLE.includes(name) ? ''
   failed_at timestamptz,
   cancelled_at timestamptz,
   primary key (queue, job_id),
-  constraint ${quoteIdentifier(names.statusCheck)} check (status in (
-    'waiting', 'delayed', 'prioritized', 'waiting-children', 'active', 'completed', 'failed', 'cancelled', 'removed'
-  )),
+  constraint ${quoteIdentifier(names.statusCheck)} check (status in (${JOB_STATES.map(quoteLiteral).join(', ')})),
   -- The time law: created < started <= attempt started < ended, each step 1 ms at least.
   constraint ${quoteIdentifier(names.timestampsCheck)} check (
     (started_at is null or started_at >= created_at + interval '1 millisecond')
@@ -128,16 +95,27 @@ ${columns.map(([name, type]) => `  ${name} ${type}${NULLABLE.includes(name) ? ''
     and (failed_at is null or (attempt_started_at is not null and failed_at >= attempt_started_at + interval '1 millisecond'))
     and (cancelled_at is null or cancelled_at >= coalesce(attempt_started_at, created_at) + interval '1 millisecond')
   )
-  -- Room on each page for the new versions of its rows: an update then touches no index.
+  -- Room on each page for the next version of its rows, so that most updates touch no index.
 ) with (fillfactor = 70);
 
-comment on table ${table} is ${quoteLiteral(`bullmq-job-status, schema version ${SCHEMA_VERSION}`)};
+-- What takes a lock is done only where it is not done yet: queries go on while this is run again.
+do $do$
+begin
+  if not (select relrowsecurity from pg_catalog.pg_class where oid = ${quoteLiteral(table)}::pg_catalog.regclass) then
+    alter table ${table} enable row level security;
+    comment on table ${table} is ${quoteLiteral(`bullmq-job-status, schema version ${SCHEMA_VERSION}`)};
+  end if;
+  -- Neither index holds a column that changes, so an update can stay within its page.
+  if ${isMissing(index('created_idx'))} then
+    create index ${index('created_idx')} on ${table} (created_at, queue, job_id);
+  end if;
+  if ${isMissing(index('queue_idx'))} then
+    create index ${index('queue_idx')} on ${table} (queue, created_at, job_id);
+  end if;
+end
+$do$;
 
--- Neither index holds a column that changes, so updates stay within their page.
-create index if not exists ${quoteIdentifier(`${names.table}_created_idx`)} on ${table} (created_at, queue, job_id);
-create index if not exists ${quoteIdentifier(`${names.table}_queue_idx`)} on ${table} (queue, created_at, job_id);
-
--- Merges a batch of snapshots, each job at most once, by the law that merge.ts states: in one statement,
+-- Merges a batch of snapshots, each job at most once, by the law that src/merge.ts states: in one statement,
 -- atomic for each row. Rows are taken in the order of their keys, so that two batches can't deadlock.
 create or replace function ${write}(updates jsonb) returns integer
 language plpgsql security invoker set search_path = '' as $function$
@@ -145,13 +123,13 @@ language plpgsql security invoker set search_path = '' as $function$
 declare
   merged integer;
 begin
-  insert into ${table} as r (${facts.join(', ')}, ${TIMES.join(', ')})
+  insert into ${table} as r (${facts.join(', ')}, ${TIME_COLUMNS.join(', ')})
   select ${facts.map((name) => `u.${name}`).join(', ')}, ${TIME_VALUES}
   from pg_catalog.jsonb_to_recordset(updates) as u(${columns.map(([name, type]) => `${name} ${type}`).join(', ')}),
     ${times('u', 'u.first_processed_on')}
   order by u.queue collate pg_catalog."C", u.job_id collate pg_catalog."C"
   on conflict (queue, job_id) do update set
-    (${changing.join(', ')}, first_processed_on, ${TIMES.join(', ')}) = (
+    (${changing.join(', ')}, first_processed_on, ${TIME_COLUMNS.join(', ')}) = (
       select ${changing.map((name) => `f.${name}`).join(', ')}, k.first_processed_on, ${TIME_VALUES}
       from (
         select ${changing.map((name) => `excluded.${name}`).join(', ')}, excluded.first_processed_on where ${isNewer('excluded', 'r')}
@@ -174,7 +152,6 @@ end
 $function$;
 
 -- Nobody but the owner and the server's own role: rows are for others by policies of your own.
-alter table ${table} enable row level security;
 revoke all on table ${table} from public;
 revoke all on function ${write}(jsonb) from public;
 do $do$

@@ -1,5 +1,6 @@
 import type { StatusFilter, StatusQuery } from '../store.ts';
-import type { JobState, JobStatus } from '../types.ts';
+import { describe } from '../errors.ts';
+import { JOB_STATES, type JobState, type JobStatus } from '../types.ts';
 import { resolve, unlike, wholeNumber, type Rule, type Rules } from '../validate.ts';
 
 /** A place in the order of `list`: newest `createdAt` first, then by key, so that no two rows share one. */
@@ -20,13 +21,15 @@ const TIME: Rule = {
   holds: (value) => value instanceof Date && !Number.isNaN(value.getTime()),
 };
 
+const STATUS: Rule = {
+  expected: `one of ${JOB_STATES.join(', ')}, or a list of them`,
+  holds: (value) => [value].flat().every((each) => JOB_STATES.includes(each as JobState)),
+};
+
 const FILTER_RULES: Rules = {
   queue: TEXT,
   name: TEXT,
-  status: {
-    expected: 'a status, or a list of them',
-    holds: (value) => [value].flat().every(TEXT.holds),
-  },
+  status: STATUS,
   createdFrom: TIME,
   createdBefore: TIME,
   updatedBefore: TIME,
@@ -52,7 +55,7 @@ export function resolveDeletion(query: StatusFilter): ResolvedFilter {
   throw unlike(
     'query',
     `an object with at least one of ${Object.keys(FILTER_RULES).join(', ')}`,
-    query,
+    describe(query),
   );
 }
 
@@ -74,7 +77,7 @@ function fromCursor(cursor: string): Place {
   } catch {
     // Neither JSON nor a list: told below with everything else that is no cursor.
   }
-  throw unlike('query.cursor', 'a nextCursor of an earlier page', cursor);
+  throw unlike('query.cursor', 'a nextCursor of an earlier page', describe(cursor));
 }
 
 /** One page from up to `limit` + 1 rows: the one too many says that there is a next. */

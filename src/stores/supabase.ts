@@ -1,8 +1,9 @@
-import { JobStatusError, type JobStatusErrorCode } from '../errors.ts';
+import { JobStatusError, kindOf, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
+import { unlike } from '../validate.ts';
 import { resolveDeletion, resolveQuery, toPage, type Place, type ResolvedFilter } from './query.ts';
 import { fromRow, toRecord, type Row } from './row.ts';
 import { codeOfSqlState } from './sqlstate.ts';
@@ -33,11 +34,15 @@ export class SupabaseStatusStore implements StatusStore {
   readonly #names: TableNames;
 
   /**
-   * @param client what supabase-js's `createClient` returned
+   * @param client what supabase-js's `createClient` returned, of a project whose `max_rows` is 1,000 (its
+   *   default) or more: with less, `list` would end early
    * @param options.schema the schema the table lies in; other than `public`, add it to the API's exposed schemas
-   * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`
+   * @throws {InvalidArgumentError} where the client is none, a name is empty, too long, or holds `U+0000`
    */
   constructor(client: SupabaseClientLike, options?: TableOptions) {
+    if (typeof (client as Partial<SupabaseClientLike> | undefined)?.schema !== 'function') {
+      throw unlike('client', "what supabase-js's createClient returns", kindOf(client));
+    }
     this.#names = tableNames(options);
     this.#client = client;
   }
@@ -48,7 +53,9 @@ export class SupabaseStatusStore implements StatusStore {
   ): Promise<void> {
     const records = foldUpdates(updates).map(toRecord);
     const request = this.#api().rpc(this.#names.writeFunction, { updates: records });
-    this.#check(await (signal === undefined ? request : request.abortSignal(signal)));
+    const response = await (signal === undefined ? request : request.abortSignal(signal));
+    // The function says how many rows it merged.
+    this.#check(response, typeof response.data === 'number');
   }
 
   async get({ queue, jobId }: JobKey): Promise<JobStatus | undefined> {
@@ -63,7 +70,7 @@ export class SupabaseStatusStore implements StatusStore {
     for (const column of ['created_at', 'queue', 'job_id']) {
       request = request.order(column, { ascending: false });
     }
-    // The API may be set to return fewer rows than asked for (`max_rows`, 1,000 by default).
+    // The API returns 1,000 rows at most, unless the project's `max_rows` says otherwise.
     return toPage(
       this.#rows(await request.limit(Math.min(limit + 1, 1_000))),
       Math.min(limit, 999),
@@ -76,12 +83,12 @@ export class SupabaseStatusStore implements StatusStore {
       this.#table().select('queue', { count: 'exact' }),
       resolveQuery(query).filter,
     );
-    return this.#check(await request.limit(1)).count ?? 0;
+    return this.#count(await request.limit(1));
   }
 
   async delete(query: StatusFilter): Promise<number> {
     const request = this.#table().delete({ count: 'exact' });
-    return this.#check(await where(request, resolveDeletion(query))).count ?? 0;
+    return this.#count(await where(request, resolveDeletion(query)));
   }
 
   #api(): Api {
@@ -93,35 +100,48 @@ export class SupabaseStatusStore implements StatusStore {
   }
 
   #rows(response: Response): JobStatus[] {
-    return (this.#check(response).data as Row[]).map(fromRow);
+    this.#check(response, Array.isArray(response.data));
+    return (response.data as Row[]).map(fromRow);
   }
 
-  /** supabase-js reports failures as values; here they become errors. */
-  #check(response: Response): Response {
-    const { error, status } = response;
-    if (error === null) return response;
-    const code = codeOfFailure(status, error.code ?? '');
+  #count(response: Response): number {
+    this.#check(response, response.count !== null);
+    return response.count ?? 0;
+  }
+
+  /**
+   * supabase-js reports failures as values, and takes an empty answer of any server for a success:
+   * only what the table and the function really answer passes.
+   */
+  #check({ error, status }: Response, isAnswer: boolean): void {
+    if (error === null && isAnswer) return;
+    const code = codeOfFailure(status, error?.code ?? '');
     const { schema, table, writeFunction } = this.#names;
     const hint =
       code === 'ERR_STORE_SETUP'
-        ? `. Check the key (it must be the secret one), and that migrationSql() of bullmq-job-status/migrations was run: it creates ${schema}.${table} and ${schema}.${writeFunction}`
+        ? `. Check the project's URL and the key (it must be the secret one), and that migrationSql() of bullmq-job-status/migrations was run: it creates ${schema}.${table} and ${schema}.${writeFunction}`
         : '';
-    const cause = [error.code, error.details].filter(Boolean).join(', ');
-    const message = `Supabase answered ${status || 'nothing'}: ${error.message}${cause && ` (${cause})`}${hint}`;
-    throw new JobStatusError(code, message, { cause: error });
+    // The details stay in the cause: Postgres' quote the row, which is not for logs.
+    const what =
+      error === null ? 'with what is no answer of its API' : `${error.message} ${error.code ?? ''}`;
+    throw new JobStatusError(
+      code,
+      `Supabase answered ${status || 'nothing'}: ${what.trim()}${hint}`,
+      { cause: error },
+    );
   }
 }
 
 /**
- * What a failure says: by its SQLSTATE, by PostgREST's own code (0 connection, else its request,
- * schema cache or token), or else by its HTTP status (0: no answer at all).
+ * What a failure says: by its SQLSTATE, by PostgREST's own code (1 its request, 2 its schema cache, 3
+ * its token, else its connection or itself), or else by its HTTP status (0: no answer at all).
  */
 function codeOfFailure(status: number, code: string): JobStatusErrorCode {
   if (/^[0-9A-Z]{5}$/.test(code)) return codeOfSqlState(code);
-  if (code.startsWith('PGRST'))
-    return code.startsWith('PGRST0') ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
+  if (/^PGRST[123]/.test(code)) return 'ERR_STORE_SETUP';
+  if (code.startsWith('PGRST')) return 'ERR_STORE_UNAVAILABLE';
   if (status === 413) return 'ERR_STORE_REFUSED';
-  const passes = status < 400 || status >= 500 || [408, 425, 429].includes(status);
+  const passes = status === 0 || status >= 500 || [408, 425, 429].includes(status);
   return passes ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
 }
 

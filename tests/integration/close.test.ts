@@ -85,7 +85,7 @@ describe.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
     await worker.close();
     expect(performance.now() - start).toBeGreaterThan(250);
     expect(worker.isRunning()).toBe(false);
-    expect(errors[0]).toMatchObject({ code: 'ERR_FLUSH_INCOMPLETE' });
+    expect(errors.map(({ code }) => code)).toContain('ERR_FLUSH_INCOMPLETE');
     expect(tracker.stats().pending).toBe(3);
     await expect(tracker.close()).rejects.toMatchObject({ code: 'ERR_FLUSH_INCOMPLETE' });
   });

@@ -57,5 +57,5 @@ function expectAllRight(output: string, home: string): void {
   // The tracker's own warnings would stand here too.
   expect(output).not.toMatch(/warning|error:/i);
   const widest = Math.max(...output.split('\n').map((line) => line.length));
-  expect(widest).toBeLessThanOrEqual(100);
+  expect(widest).toBeLessThanOrEqual(80);
 }

@@ -1,9 +1,13 @@
 import { createClient } from '@supabase/supabase-js';
+import getPort from 'get-port';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { migrationSql } from 'bullmq-job-status/migrations';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
+import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createBatcher } from '../../src/batcher.ts';
-import type { JobStatusError } from '../../src/errors.ts';
+import type { JobStatusError, JobStatusErrorCode } from '../../src/errors.ts';
 import { resolveOptions } from '../../src/options.ts';
 import {
   runSql,
@@ -17,6 +21,24 @@ import { supabaseClient } from '../support/stores.ts';
 
 const completed = (jobId: string, queue = 'errors') =>
   new JobHistory({ queue, id: jobId }).start().complete().snapshots.slice(1);
+
+/** A server that gives every request one answer. */
+async function answering(status: number, body: string) {
+  const server = createServer((_, response) => {
+    response.writeHead(status, {
+      'content-type': body.startsWith('<') ? 'text/html' : 'application/json',
+    });
+    response.end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    [Symbol.asyncDispose]: () => {
+      server.closeAllConnections();
+      return new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
 
 describe('what went wrong is told apart', () => {
   test('a publishable key may not write: not set up, with what to do', async () => {
@@ -54,12 +76,73 @@ describe('what went wrong is told apart', () => {
   });
 
   test('nobody at the address: unavailable, and the cause is kept', async () => {
-    const store = new SupabaseStatusStore(createClient('http://127.0.0.1:9', 'key'));
+    const store = new SupabaseStatusStore(
+      createClient(`http://127.0.0.1:${await getPort()}`, 'key'),
+    );
     await expect(store.write(completed('1'))).rejects.toMatchObject({
       code: 'ERR_STORE_UNAVAILABLE',
       message: expect.stringContaining('fetch failed'),
       cause: { message: expect.stringContaining('fetch failed') },
     });
+  });
+
+  test.each<[number, string, JobStatusErrorCode]>([
+    // What a gateway, a wrong URL or an empty page says; supabase-js takes several for a success.
+    [200, '', 'ERR_STORE_SETUP'],
+    [200, '{"ok":true}', 'ERR_STORE_SETUP'],
+    [204, '', 'ERR_STORE_SETUP'],
+    [404, '', 'ERR_STORE_SETUP'],
+    [404, '[]', 'ERR_STORE_SETUP'],
+    [404, '<html>not found</html>', 'ERR_STORE_SETUP'],
+    [413, 'too large', 'ERR_STORE_REFUSED'],
+    [429, 'slow down', 'ERR_STORE_UNAVAILABLE'],
+    [502, '<html>bad gateway</html>', 'ERR_STORE_UNAVAILABLE'],
+    [500, '{"code":"57014","message":"canceling statement"}', 'ERR_STORE_UNAVAILABLE'],
+    [500, '{"code":"PGRSTX00","message":"internal"}', 'ERR_STORE_UNAVAILABLE'],
+    [503, '{"code":"PGRST001","message":"no database"}', 'ERR_STORE_UNAVAILABLE'],
+    [401, '{"code":"PGRST301","message":"JWT expired"}', 'ERR_STORE_SETUP'],
+    [400, '{"code":"P0001","message":"a trigger of yours"}', 'ERR_STORE_REFUSED'],
+  ])('a server that answers %d %j has stored nothing', async (status, body, code) => {
+    await using server = await answering(status, body);
+    const store = new SupabaseStatusStore(createClient(server.url, 'key'));
+    for (const request of [() => store.write(completed('1')), () => store.delete({ queue: 'q' })]) {
+      await expect(request()).rejects.toMatchObject({ code });
+    }
+  });
+
+  test("a refusal's message has nothing of the row, whose values Postgres quotes in its details", async () => {
+    const details = 'Failing row contains (q, 1, "s3cret").';
+    const body = JSON.stringify({ code: '23514', message: 'violates check constraint', details });
+    await using server = await answering(400, body);
+    const refused = await new SupabaseStatusStore(createClient(server.url, 'key'))
+      .write(completed('1'))
+      .catch((error: JobStatusError) => error);
+    expect(refused).toMatchObject({ code: 'ERR_STORE_REFUSED', cause: { details } });
+    expect((refused as JobStatusError).message).not.toContain('s3cret');
+  });
+
+  test.each<[string, unknown[], string]>([
+    [
+      'no client',
+      [undefined],
+      "Expected `client` to be what supabase-js's createClient returns, got undefined",
+    ],
+    ['a URL', ['https://x.supabase.co'], 'got a string'],
+    [
+      'a misspelt option',
+      [createClient('http://localhost', 'k'), { tabel: 'x' }],
+      'Unknown key `tabel` in options; known are schema, table',
+    ],
+    [
+      'null',
+      [createClient('http://localhost', 'k'), null],
+      'Expected `options` to be an object, got null',
+    ],
+  ])('%s is refused at once', (_, args, message) => {
+    const create = () =>
+      new SupabaseStatusStore(...(args as ConstructorParameters<typeof SupabaseStatusStore>));
+    expect(create).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }));
+    expect(create).toThrow(message);
   });
 
   test('an id too long for its index is refused, found, told, and costs the others nothing', async () => {
@@ -149,6 +232,29 @@ describe('tables of any name, in any schema', () => {
     await postgres.stop();
   });
 
+  test('run again it waits for no query, and no query for it', async () => {
+    const { connectionString } = postgres;
+    await runSql(connectionString, migrationSql());
+    const client = new Client({ connectionString });
+    await client.connect();
+    await client.query('begin; select count(*) from job_status');
+    await runSql(connectionString, `set lock_timeout = 2000; ${migrationSql()}`);
+    await client.query("update job_status set name = 'x'");
+    await runSql(connectionString, `set lock_timeout = 2000; ${migrationSql()}`);
+    await client.end();
+  });
+
+  test('a role that may create tables, but no schema, may run it', async () => {
+    const connectionString = await postgres.createDatabase('limited');
+    await runSql(
+      connectionString,
+      'create role limited login; grant all on schema public to limited',
+    );
+    const url = new URL(connectionString);
+    url.username = 'limited';
+    for (let twice = 0; twice < 2; twice++) await runSql(url.href, migrationSql());
+  });
+
   test('the migration may be run by twenty at once, and again', async () => {
     await Promise.all(
       Array.from({ length: 20 }, () => runSql(postgres.connectionString, migrationSql())),
@@ -201,7 +307,7 @@ describe('tables of any name, in any schema', () => {
     (table) => {
       const expected = expect.objectContaining({
         code: 'ERR_INVALID_ARGUMENT',
-        message: expect.stringContaining('Expected `table` to be a name of 1 to 46 bytes'),
+        message: expect.stringContaining('Expected `options.table` to be a name of 1 to 46 bytes'),
       });
       expect(() => migrationSql({ table: table as string })).toThrow(expected);
       expect(

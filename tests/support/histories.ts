@@ -10,7 +10,7 @@ import type { StatusUpdate } from '../../src/types.ts';
 
 const CAPTURE_ALL: Capture = {
   fields: { data: true, progress: true, result: true, error: true, metadata: true },
-  maxValueBytes: 10_000,
+  maxValueLength: 10_000,
   redact: (value) => value,
   metadata: () => ({ tenant: 't1' }),
   hookFailed: (hook, thrown) => {

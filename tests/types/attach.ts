@@ -101,7 +101,7 @@ const passedOn: { [option in keyof TrackingOptions]: undefined } = {
   logger: undefined,
   maxBatchSize: undefined,
   maxPending: undefined,
-  maxValueBytes: undefined,
+  maxValueLength: undefined,
   metadata: undefined,
   onError: undefined,
   redact: undefined,

@@ -7,7 +7,20 @@ import {
 } from 'bullmq-job-status';
 import { EventEmitter } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { InvalidArgumentError } from '../../src/errors.ts';
+import { inspect } from 'node:util';
+import { InvalidArgumentError, type JobStatusError } from '../../src/errors.ts';
+
+const JOB = {
+  id: '1',
+  name: 'n',
+  timestamp: 1,
+  processedOn: 2,
+  attemptsStarted: 1,
+  attemptsMade: 0,
+  opts: {},
+  data: {},
+  progress: 0,
+};
 
 /** What attaching reads of a worker, without a Redis: these tests are about arguments and errors. */
 class FakeWorker extends EventEmitter {
@@ -23,17 +36,7 @@ class FakeWorker extends EventEmitter {
     return undefined;
   }
   run(event = 'active', id = '1', rest: object = {}): void {
-    const common = {
-      name: 'n',
-      timestamp: 1,
-      processedOn: 2,
-      attemptsStarted: 1,
-      attemptsMade: 0,
-      opts: {},
-      data: {},
-      progress: 0,
-    };
-    this.emit(event, { id, ...common, ...rest }, 'x');
+    this.emit(event, { ...JOB, id, ...rest }, 'x');
   }
 }
 
@@ -55,12 +58,8 @@ describe('bad input gets a clear error at once', () => {
   const store = new MemoryStatusStore();
 
   test.each<[string, unknown[], string]>([
-    [
-      'no worker',
-      [undefined, store],
-      'Expected `worker` to be a BullMQ Worker, got undefined (undefined)',
-    ],
-    ['a queue name', ['emails', store], 'to be a BullMQ Worker, got "emails"'],
+    ['no worker', [undefined, store], 'Expected `worker` to be a BullMQ Worker, got undefined'],
+    ['a queue name', ['emails', store], 'to be a BullMQ Worker, got a string'],
     ['a plain emitter', [new EventEmitter(), store], 'to be a BullMQ Worker, got an object'],
     [
       'no store',
@@ -72,11 +71,7 @@ describe('bad input gets a clear error at once', () => {
       [worker, { get() {} }],
       'a StatusStore with the methods write and get, got an object with the keys get',
     ],
-    [
-      'options that are none',
-      [worker, store, 5],
-      'Expected `options` to be an object, got 5 (number)',
-    ],
+    ['options that are none', [worker, store, 5], 'Expected `options` to be an object, got 5'],
     [
       'an unknown key',
       [worker, store, { flushInterval: 5 }],
@@ -90,30 +85,30 @@ describe('bad input gets a clear error at once', () => {
     [
       'too small',
       [worker, store, { maxBatchSize: 0 }],
-      'Expected `options.maxBatchSize` to be a whole number from 1 to 10000, got 0 (number)',
+      'Expected `options.maxBatchSize` to be a whole number from 1 to 10000, got 0',
     ],
     [
       'too great',
       [worker, store, { flushIntervalMs: 60_001 }],
-      'Expected `options.flushIntervalMs` to be a whole number from 0 to 60000, got 60001 (number)',
+      'Expected `options.flushIntervalMs` to be a whole number from 0 to 60000, got 60001',
     ],
     [
       'a fraction',
       [worker, store, { maxPending: 1.5 }],
       'Expected `options.maxPending` to be a whole number',
     ],
-    ['a numeral', [worker, store, { maxBatchSize: '500' }], 'got "500" (string)'],
-    ['null', [worker, store, { maxBatchSize: null }], 'got null (object)'],
-    ['NaN', [worker, store, { writeTimeoutMs: NaN }], 'got NaN (number)'],
+    ['a numeral', [worker, store, { maxBatchSize: '500' }], 'from 1 to 10000, got "500"'],
+    ['null', [worker, store, { maxBatchSize: null }], 'from 1 to 10000, got null'],
+    ['NaN', [worker, store, { writeTimeoutMs: NaN }], 'got NaN'],
     [
       'backoff the wrong way round',
       [worker, store, { backoff: { minMs: 10, maxMs: 5 } }],
-      'Expected `options.backoff.maxMs` to be at least minMs (10), got 5 (number)',
+      'Expected `options.backoff.maxMs` to be at least minMs (10), got 5',
     ],
     [
       'a hook that is none',
       [worker, store, { redact: true }],
-      'Expected `options.redact` to be a function, got true (boolean)',
+      'Expected `options.redact` to be a function, got true',
     ],
     [
       'half a logger',
@@ -123,7 +118,7 @@ describe('bad input gets a clear error at once', () => {
     [
       'a switch that is none',
       [worker, store, { capture: { data: 'yes' } }],
-      'Expected `options.capture.data` to be true or false, got "yes" (string)',
+      'Expected `options.capture.data` to be true or false, got "yes"',
     ],
   ])('%s', (_, args, message) => {
     expect(() => attach(args[0], args[1], args[2])).toThrow(message);
@@ -213,13 +208,77 @@ describe('attaching and detaching', () => {
     await worker.close();
     expect(worker.closed).toBe(1);
     expect(errors).toEqual([
-      expect.objectContaining({
-        code: 'ERR_FLUSH_INCOMPLETE',
-        updates: [expect.objectContaining({ jobId: '1' })],
-      }),
       // The write that hangs is let go of.
       expect.objectContaining({ code: 'ERR_STORE_TIMEOUT' }),
+      expect.objectContaining({ code: 'ERR_FLUSH_INCOMPLETE' }),
     ]);
+    expect((errors[1] as JobStatusError).updates).toMatchObject([{ jobId: '1' }]);
+  });
+
+  test('whoever closes the worker while the rows are on their way waits for them too', async () => {
+    for (const closeFirst of ['worker', 'tracker'] as const) {
+      const worker = new FakeWorker();
+      const store = new MemoryStatusStore();
+      const write = store.write.bind(store);
+      vi.spyOn(store, 'write').mockImplementation(async (updates) => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        await write(updates);
+      });
+      const tracker = attach(worker, store);
+      worker.run();
+      const first = closeFirst === 'worker' ? worker.close() : tracker.close();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await worker.close();
+      expect(await store.count()).toBe(1);
+      await first;
+    }
+  });
+
+  test('many who close the worker are told once, and several trackers flush at the same time', async () => {
+    const worker = new FakeWorker();
+    const errors: string[] = [];
+    const start = performance.now();
+    for (let i = 0; i < 5; i++) {
+      const store = new MemoryStatusStore();
+      vi.spyOn(store, 'write').mockImplementation(() => new Promise(() => {}));
+      attach(worker, store, {
+        flushTimeoutMs: 100,
+        onError: ({ code }: JobStatusError) => errors.push(code),
+      });
+    }
+    worker.run();
+    await Promise.all([worker.close(), worker.close(), worker.close()]);
+    expect(errors.filter((code) => code === 'ERR_FLUSH_INCOMPLETE').length).toBe(5);
+    expect(performance.now() - start).toBeLessThan(450);
+  });
+
+  test('trackers that come before the last has gone leave nothing behind', async () => {
+    const worker = new FakeWorker();
+    let last = attach(worker, new MemoryStatusStore());
+    const { emit } = worker;
+    for (let i = 0; i < 1_000; i++) {
+      const next = attach(worker, new MemoryStatusStore());
+      await last.close();
+      last = next;
+    }
+    expect(worker.emit).toBe(emit);
+    await last.close();
+    expect(Object.hasOwn(worker, 'emit')).toBe(false);
+  });
+
+  test('a method that somebody put over ours stays', async () => {
+    const worker = new FakeWorker();
+    const tracker = attach(worker, new MemoryStatusStore());
+    const ours = worker.emit.bind(worker);
+    const theirs = (event: string, ...args: unknown[]) => ours(event, ...args);
+    worker.emit = theirs;
+    await tracker.close();
+    expect(worker.emit).toBe(theirs);
+    const store = new MemoryStatusStore();
+    const again = attach(worker, store);
+    worker.run();
+    await again.close();
+    expect(await store.count()).toBe(1);
   });
 
   test('with flushOnClose off, worker.close() does not wait, and the rows come all the same', async () => {
@@ -259,6 +318,62 @@ describe('hooks of yours that throw', () => {
     });
     expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['ERR_HOOK_FAILED']));
     expect(errors.map(({ message }) => message)).toContain('Your `filter` failed: mine');
+  });
+
+  test('a filter answers at once; a promise is no answer, and what is falsy is no', async () => {
+    const errors: string[] = [];
+    for (const [answer, rows] of [
+      [undefined, 0],
+      [0, 0],
+      [1, 1],
+      [Promise.resolve(false), 1],
+    ] as const) {
+      const worker = new FakeWorker();
+      const store = new MemoryStatusStore();
+      const onError = ({ message }: JobStatusError) => errors.push(message);
+      const tracker = attach(worker, store, { filter: () => answer, onError });
+      worker.run();
+      await tracker.close();
+      expect(await store.count()).toBe(rows);
+    }
+    expect(errors).toEqual(['Your `filter` failed: expected true or false at once, got a promise']);
+  });
+
+  test('a promise is no redacted value: nothing of the value is kept', async () => {
+    const worker = new FakeWorker();
+    const store = new MemoryStatusStore();
+    const tracker = attach(worker, store, {
+      redact: async (value: unknown) => value,
+      onError: () => {},
+    });
+    worker.run('completed');
+    await tracker.close();
+    const row = await store.get({ queue: 'q', jobId: '1' });
+    expect(row).toMatchObject({ result: null, altered: { result: ['hook-failed'] } });
+  });
+
+  test('no value of a job is in an error, a warning or a log line', async () => {
+    const said: unknown[] = [];
+    const log = (...args: unknown[]) => void said.push(args);
+    const worker = new FakeWorker();
+    const store = new MemoryStatusStore();
+    vi.spyOn(store, 'write').mockRejectedValue(new Error('down'));
+    const tracker = attach(worker, store, {
+      capture: { data: true },
+      metadata: () => ({ token: 's3cret' }),
+      logger: { debug: log, info: log, warn: log, error: log },
+      onError: log,
+      flushTimeoutMs: 20,
+    });
+    for (const type of ['active', 'progress', 'completed', 'failed']) {
+      worker.emit(type, { ...JOB, data: 's3cret', progress: 's3cret' }, 's3cret');
+    }
+    await tracker.close().catch((error: unknown) => said.push(error));
+    expect(said.length).toBeGreaterThan(5);
+    expect(() => attach('redis://:s3cret@host', store)).not.toThrow('s3cret');
+    // `onError` is given the updates themselves, beside the error.
+    const logged = said.map((each) => (Array.isArray(each) ? each[0] : each));
+    expect(inspect(logged, { depth: 9 })).not.toContain('s3cret');
   });
 
   test('a promise is no metadata, and a redacted error may be any value', async () => {

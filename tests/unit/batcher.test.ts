@@ -69,6 +69,34 @@ describe('batches', () => {
     expect(store.batches).toEqual([['j1', 'j2', 'j3']]);
   });
 
+  test('a store that is slow gets twice as long to itself as its last write took', async () => {
+    const { store, batcher } = setUp({ flushIntervalMs: 10 });
+    const write = store.write.bind(store);
+    const at: number[] = [];
+    store.write = async (updates, options) => {
+      at.push(performance.now());
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await write(updates, options);
+    };
+    batcher.take(job(1)[0]);
+    await vi.advanceTimersByTimeAsync(15);
+    batcher.take(job(2)[0]);
+    await vi.advanceTimersByTimeAsync(200);
+    expect((at[1] as number) - (at[0] as number)).toBeGreaterThanOrEqual(60);
+    expect((at[1] as number) - (at[0] as number)).toBeLessThanOrEqual(80);
+  });
+
+  test('the lag is how long the oldest update has waited, also one that has coalesced', async () => {
+    const { batcher } = setUp({ flushIntervalMs: 1_000 });
+    const [active, completed] = job(1);
+    batcher.take(active);
+    await vi.advanceTimersByTimeAsync(300);
+    batcher.take(completed);
+    batcher.take(job(2)[0]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(batcher.stats().lagMs).toBe(400);
+  });
+
   test('one write at a time, each job once in it, the rest behind', async () => {
     const { store, batcher } = setUp({ maxBatchSize: 10 });
     for (let id = 0; id < 95; id++) batcher.take(job(id)[1]);
@@ -149,7 +177,44 @@ describe('a store that fails', () => {
     expect(await store.count()).toBe(1);
   });
 
-  test('an update that an unknown error keeps out does not hold up the others', async () => {
+  test('a batch that is too much for the store is written in smaller ones', async () => {
+    const { store, batcher } = setUp({ maxBatchSize: 500, writeTimeoutMs: 100 });
+    store.answers((batch) => (batch.length > 100 ? 'hang' : 'store'));
+    for (let id = 0; id < 1_000; id++) batcher.take(job(id)[1]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await store.count()).toBe(1_000);
+  });
+
+  test.each([[NaN], [Infinity], [-1], [2 ** 40]])(
+    'a retryAfterMs of %d makes no hot loop',
+    async (retryAfterMs) => {
+      const { store, batcher } = setUp({ flushIntervalMs: 0 });
+      store.answers({
+        fail: new JobStatusError('ERR_STORE_UNAVAILABLE', 'busy', { retryAfterMs }),
+      });
+      batcher.take(job(1)[0]);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(store.batches.length).toBeLessThan(10);
+    },
+  );
+
+  test('an onError that flushes makes no hot loop, and counts right', async () => {
+    const { store, batcher, reports } = setUp();
+    const pending: number[] = [];
+    const push = reports.push.bind(reports);
+    reports.push = (...items) => {
+      pending.push(batcher.stats().pending);
+      batcher.flush().catch(() => {});
+      return push(...items);
+    };
+    store.answers({ throw: new Error('at once') });
+    for (let id = 0; id < 10; id++) batcher.take(job(id)[1]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(store.batches.length).toBeLessThan(25);
+    expect(new Set(pending)).toEqual(new Set([10]));
+  });
+
+  test('the others get by an update that an unknown error keeps out', async () => {
     const { store, batcher } = setUp({ maxBatchSize: 64 });
     store.answers((batch) =>
       batch.some(({ jobId }) => jobId === 'j7') ? { fail: new Error('?') } : 'store',
@@ -206,6 +271,16 @@ describe('the bound', () => {
     const { items } = await store.list();
     expect(items.map((row) => row.jobId).sort()).toEqual(['j2', 'j5', 'j6', 'j7']);
   });
+
+  test('what is dropped is told while the store is away, some hundreds at a time', () => {
+    const { batcher, reports } = setUp({
+      maxPending: 1,
+      maxBatchSize: 50,
+      flushIntervalMs: 60_000,
+    });
+    for (let id = 0; id < 121; id++) batcher.take(job(id)[1]);
+    expect(reports.map(({ jobs }) => jobs.length)).toEqual([50, 50]);
+  });
 });
 
 describe('flush and close', () => {
@@ -221,14 +296,14 @@ describe('flush and close', () => {
     expect(batcher.stats()).toMatchObject({ pending: 0, written: 2, dropped: 2 });
   });
 
-  test('flush does not wait for the backoff', async () => {
-    const { batcher, store } = setUp({ backoff: { minMs: 60_000, maxMs: 60_000 } });
+  test('flush does not wait for a backoff that has grown long', async () => {
+    const { batcher, store } = setUp({ backoff: { minMs: 100, maxMs: 3_600_000 } });
     store.answers({ fail: UNAVAILABLE });
     batcher.take(job(1)[1]);
-    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.advanceTimersByTimeAsync(600_000);
     store.answers('store');
     const flushed = batcher.flush();
-    await vi.advanceTimersByTimeAsync(5);
+    await vi.advanceTimersByTimeAsync(150);
     await flushed;
     expect(await store.count()).toBe(1);
   });

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { TrackableJob } from '../../src/bullmq.ts';
 import { mergeStatus } from '../../src/merge.ts';
@@ -22,7 +23,7 @@ const JOB: TrackableJob = {
 
 const CAPTURE: Capture = {
   fields: { data: true, progress: true, result: true, error: true, metadata: true },
-  maxValueBytes: 1_000,
+  maxValueLength: 1_000,
   redact: (value) => value,
   metadata: () => null,
   hookFailed: () => {},
@@ -71,6 +72,16 @@ describe('what an event makes of a job', () => {
     ['a string', 'text', { name: 'Error', message: 'text' }],
     ['nothing', undefined, { name: 'Error', message: 'the reason' }],
     ['an object', { a: 1 }, { name: 'Error', message: 'an object with the keys a' }],
+    [
+      'an error of another realm',
+      runInNewContext("new TypeError('far away')"),
+      { name: 'TypeError', message: 'far away' },
+    ],
+    [
+      'an object like an error',
+      { message: 'quota exceeded', code: 5 },
+      { name: 'Error', message: 'quota exceeded' },
+    ],
   ])('a failure by %s', (_, value, error) => {
     const job = { failedReason: 'the reason' };
     expect(take({ type: 'failed', value }, job).error).toMatchObject(error);

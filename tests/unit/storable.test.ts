@@ -36,6 +36,16 @@ describe('what JSON holds comes out as JSON would give it', () => {
     });
   });
 
+  test('what toJSON gives is not asked again', () => {
+    const value = {
+      a: 1,
+      toJSON() {
+        return { ...this };
+      },
+    };
+    expect(toStorable(value, MB)).toEqual({ value: { a: 1 }, altered: ['function'] });
+  });
+
   test('the copy shares nothing with the original', () => {
     const value = { list: [{ n: 1 }] };
     const { value: copy } = toStorable(value, MB);
@@ -95,7 +105,7 @@ describe('what cannot be stored is stored as what can, and said', () => {
     expect(JSON.stringify(value)).toBe('['.repeat(100) + 'null' + ']'.repeat(100));
   });
 
-  test('5 MB are cut to maxValueBytes', () => {
+  test('5 MB are cut to maxValueLength', () => {
     expect(toStorable('x'.repeat(5 * MB), 1_000)).toEqual({
       value: 'x'.repeat(992),
       altered: ['too-large'],
@@ -109,6 +119,15 @@ describe('what cannot be stored is stored as what can, and said', () => {
       expect(JSON.stringify(copy).length).toBeLessThan(1_200);
     }
   });
+
+  test.each([[new Uint8Array(5 * MB)], [Buffer.alloc(5 * MB)]])(
+    'binary of 5 MB is cut before it is read',
+    (value) => {
+      const start = performance.now();
+      expect(toStorable(value, 1_000).altered).toEqual(['too-large']);
+      expect(performance.now() - start).toBeLessThan(100);
+    },
+  );
 
   test('a cut through a surrogate pair leaves no half of it', () => {
     const { value } = toStorable('😀'.repeat(1_000), 999);

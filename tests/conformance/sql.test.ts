@@ -1,0 +1,143 @@
+import fc from 'fast-check';
+import { migrationSql } from 'bullmq-job-status/migrations';
+import { existsSync, readdirSync } from 'node:fs';
+import { Client } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mergeStatus, mergeUpdates } from '../../src/merge.ts';
+import { fromRow, toRecord, type Row } from '../../src/stores/row.ts';
+import { JOB_STATES, type JobStatus, type StatusUpdate } from '../../src/types.ts';
+import { startPostgres, type PostgresPart } from '../parts/index.ts';
+import { CANONICAL, JobHistory, START } from '../support/histories.ts';
+import { broken, permutations } from '../support/law.ts';
+
+/*
+ * The law stands twice, in TypeScript and in SQL. Here the SQL function alone is held against
+ * `mergeStatus`, step by step: many histories side by side, each step of all of them one batch.
+ */
+
+/** Where Debian's packages put each Postgres. */
+const DEBIAN = '/usr/lib/postgresql';
+
+/** The Postgres from npm, and each other that is installed and promised: 15 and newer. */
+const BINARIES: Readonly<Record<string, string | undefined>> = {
+  'Postgres from npm': undefined,
+  ...Object.fromEntries(
+    (existsSync(DEBIAN) ? readdirSync(DEBIAN) : [])
+      .filter((version) => Number(version) >= 15 && existsSync(`${DEBIAN}/${version}/bin/postgres`))
+      .map((version) => [`Postgres ${version}`, `${DEBIAN}/${version}/bin`]),
+  ),
+};
+
+/** Any snapshot at all, also such as no worker makes: of every status, with starts and ends that nobody saw. */
+const [template] = new JobHistory().start().snapshots as [StatusUpdate];
+const near = fc.constantFrom(0, 1, 4_999, 5_000, 5_001, 9_000);
+const anySnapshot: fc.Arbitrary<StatusUpdate> = fc
+  .record({
+    status: fc.constantFrom(...JOB_STATES),
+    attempt: fc.nat(3),
+    createdAt: fc.constantFrom(0, 0, 0, 3, 6_000).map((ms) => new Date(START + ms)),
+    processedOn: fc.option(near.map((ms) => START + ms)),
+    first: fc.option(near),
+    finishedOn: fc.option(near.map((ms) => START + ms)),
+    sequence: fc.nat(3),
+    result: fc.jsonValue(),
+  })
+  .map(({ first, ...facts }) => ({
+    ...template,
+    ...facts,
+    result: JSON.parse(JSON.stringify(facts.result).replaceAll(String.raw`\u0000`, '?')),
+    firstProcessedOn:
+      first === null ? facts.processedOn : Math.min(START + first, facts.processedOn ?? Infinity),
+  }));
+
+describe.each(Object.entries(BINARIES))('%s', (_, bin) => {
+  let postgres: PostgresPart;
+  let client: Client;
+
+  beforeAll(async () => {
+    postgres = await startPostgres(bin === undefined ? {} : { bin });
+    client = new Client({ connectionString: postgres.connectionString });
+    await client.connect();
+    await client.query(migrationSql());
+  });
+
+  afterAll(async () => {
+    await client.end();
+    await postgres.stop();
+  });
+
+  async function write(updates: readonly StatusUpdate[]): Promise<void> {
+    await client.query('select job_status_write($1)', [JSON.stringify(updates.map(toRecord))]);
+  }
+
+  /** Writes histories side by side and holds every row after every step against `mergeStatus`. */
+  async function holdStepByStep(histories: readonly (readonly StatusUpdate[])[]): Promise<void> {
+    await client.query('truncate job_status');
+    const expected = new Map<string, JobStatus>();
+    const steps = Math.max(...histories.map((history) => history.length));
+    for (let step = 0; step < steps; step++) {
+      const batch = histories.flatMap((history, at) => {
+        const snapshot = history[step];
+        return snapshot === undefined ? [] : [{ ...snapshot, jobId: `${at}` }];
+      });
+      for (const update of batch)
+        expected.set(update.jobId, mergeStatus(expected.get(update.jobId), update));
+      await write(batch);
+      const { rows } = await client.query<Row>('select * from job_status');
+      expect(rows.length).toBe(expected.size);
+      for (const each of rows) {
+        const row = fromRow(each);
+        const should = expected.get(row.jobId);
+        // Compared as text first: `toEqual` on every one of so many rows takes minutes.
+        if (JSON.stringify(sorted(row)) !== JSON.stringify(sorted(should)))
+          expect(row).toEqual(should);
+      }
+    }
+  }
+
+  for (const [name, tell] of Object.entries(CANONICAL)) {
+    test(`${name}: every permutation, step by step`, async () => {
+      await holdStepByStep([...permutations(tell().snapshots)].map((order) => [...order]));
+    });
+  }
+
+  test('snapshots of every status, with starts, ends and order of any kind, step by step', async () => {
+    const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+    const histories = fc.sample(fc.array(anySnapshot, { minLength: 2, maxLength: 8 }), {
+      numRuns: 2_000,
+      seed,
+    });
+    await holdStepByStep(histories).catch((error: unknown) => {
+      throw new Error(`Failed with SEED=${seed}`, { cause: error });
+    });
+    // What the law says of times it says of these too.
+    const { rows } = await client.query<Row>('select * from job_status');
+    for (const row of rows.map(fromRow)) {
+      const faults = broken(row).filter((fault) => fault !== 'startedAt if active');
+      expect(faults).toEqual([]);
+    }
+  });
+
+  test('a batch cut anywhere and folded first ends in the same rows', async () => {
+    const histories = fc.sample(fc.array(anySnapshot, { minLength: 2, maxLength: 2 }), {
+      numRuns: 500,
+      seed: 1,
+    });
+    await client.query('truncate job_status');
+    await write(histories.map((pair, at) => ({ ...pair.reduce(mergeUpdates), jobId: `${at}` })));
+    const { rows } = await client.query<Row>('select * from job_status');
+    for (const row of rows.map(fromRow)) {
+      const [a, b] = histories[Number(row.jobId)] as [StatusUpdate, StatusUpdate];
+      const { jobId } = row;
+      expect(row).toEqual(mergeStatus(mergeStatus(undefined, { ...a, jobId }), { ...b, jobId }));
+    }
+  });
+});
+
+/** With its keys in order, so that two rows compare as text. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  const entries = Object.entries(value).map(([key, field]) => [key, sorted(field)] as const);
+  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
