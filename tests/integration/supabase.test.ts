@@ -8,6 +8,7 @@ import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createBatcher } from '../../src/batcher.ts';
 import type { JobStatusError, JobStatusErrorCode } from '../../src/errors.ts';
+import type { StatusUpdate } from '../../src/types.ts';
 import { resolveOptions } from '../../src/options.ts';
 import {
   runSql,
@@ -207,15 +208,15 @@ describe('hostile names are data', () => {
   });
 
   // The tests' stand-in for Supabase misreads these two in a filter, where PostgREST does not; so what
-  // was written is read by SQL.
+  // was written to it is read by SQL.
   test.each(['\\', '{"x":1}'])('an id of %j is written as it is', async (hostile) => {
-    await new SupabaseStatusStore(supabaseClient()).write(completed(hostile, 'hostile'));
-    const { connectionString } = inject('parts');
-    const rows = await runSql(
-      connectionString,
-      "select job_id from job_status where queue = 'hostile' order by updated_at",
-    );
-    expect(rows).toContainEqual({ job_id: hostile });
+    const store = new SupabaseStatusStore(supabaseClient());
+    const [update] = completed(hostile, 'hostile') as [StatusUpdate];
+    await store.write([update]);
+    const { connectionString, isRealProject } = inject('parts');
+    const sql = `select job_id as "jobId" from job_status where queue = 'hostile'`;
+    const rows = isRealProject ? [await store.get(update)] : await runSql(connectionString, sql);
+    expect(rows).toContainEqual(expect.objectContaining({ jobId: hostile }));
   });
 });
 
@@ -297,6 +298,8 @@ describe('tables of any name, in any schema', () => {
       sql: migrationSql(names),
       schemas: ['public', 'tracking'],
     });
+    // A real project serves the schemas it is set up to serve.
+    if (api.pid === undefined) return;
     const store = new SupabaseStatusStore(createClient(api.url, api.secretKey), names);
     await store.write(completed('1'));
     expect(await store.count({ status: 'completed' })).toBe(1);
@@ -322,7 +325,7 @@ describe('tables of any name, in any schema', () => {
 
 describe('nobody but the secret key', () => {
   test('anon and signed-in users see nothing, write nothing, call nothing', async () => {
-    const { connectionString, publishableKey } = inject('parts');
+    const { connectionString, publishableKey, isRealProject } = inject('parts');
     const secret = new SupabaseStatusStore(supabaseClient());
     await secret.write(completed('1', 'private'));
     const anon = supabaseClient(publishableKey);
@@ -334,6 +337,8 @@ describe('nobody but the secret key', () => {
     ]) {
       expect(error).toMatchObject({ code: '42501' });
     }
+    // Its database is out of reach, and nothing more is known of it than what its API lets through.
+    if (isRealProject) return;
     const grants = await runSql(
       connectionString,
       `select r.rolname from pg_roles r where r.rolname in ('anon', 'authenticated')

@@ -9,6 +9,8 @@ export interface PartsAddress {
   readonly supabaseUrl: string;
   readonly secretKey: string;
   readonly publishableKey: string;
+  /** Whether the API is that of a real project (`SUPABASE_URL`), whose database `connectionString` is not. */
+  readonly isRealProject: boolean;
 }
 
 declare module 'vitest' {
@@ -27,6 +29,7 @@ export default async function startSharedParts({
     supabaseUrl: supabase.url,
     secretKey: supabase.secretKey,
     publishableKey: supabase.publishableKey,
+    isRealProject: supabase.pid === undefined,
   });
   return stop;
 }
