@@ -163,7 +163,7 @@ export function createBatcher(
     failures += 1;
     counts.retried += 1;
     retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) || 0;
-    if (error.code !== 'ERR_STORE_SETUP') batchSize = Math.ceil(failed.length / 2);
+    batchSize = Math.ceil(failed.length / 2);
     tell(error, failed.map(updateOf));
   }
 

@@ -266,6 +266,46 @@ describe('attaching and detaching', () => {
     expect(Object.hasOwn(worker, 'emit')).toBe(false);
   });
 
+  test('a method that somebody put on the worker before ours is there again', async () => {
+    const worker = new FakeWorker();
+    const theirs = (...args: unknown[]) => args.length > 0;
+    worker.emit = theirs;
+    await attach(worker, new MemoryStatusStore()).close();
+    expect(worker.emit).toBe(theirs);
+  });
+
+  test('what comes once a tracker is closing is not taken', async () => {
+    const worker = new FakeWorker();
+    const store = new MemoryStatusStore();
+    const write = store.write.bind(store);
+    vi.spyOn(store, 'write').mockImplementation(async (updates) => {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      await write(updates);
+    });
+    const tracker = attach(worker, store);
+    worker.run('active', '1');
+    const closing = tracker.close();
+    worker.run('active', '2');
+    await closing;
+    expect(tracker.stats()).toMatchObject({ pending: 0, written: 1 });
+  });
+
+  test('rows name the worker by its name option, or else by its id', async () => {
+    for (const [name, shown] of [
+      ['eu-1', 'eu-1'],
+      ['', 'w1'],
+      [undefined, 'w1'],
+      ['a\0', 'a\uFFFD'],
+    ]) {
+      const worker = Object.assign(new FakeWorker(), { opts: { name } });
+      const store = new MemoryStatusStore();
+      const tracker = attach(worker, store);
+      worker.run();
+      await tracker.close();
+      expect(await store.get({ queue: 'q', jobId: '1' })).toMatchObject({ worker: shown });
+    }
+  });
+
   test('a method that somebody put over ours stays', async () => {
     const worker = new FakeWorker();
     const tracker = attach(worker, new MemoryStatusStore());

@@ -185,6 +185,18 @@ describe('a store that fails', () => {
     expect(await store.count()).toBe(1_000);
   });
 
+  test('a store that is back gets full batches again soon', async () => {
+    const { store, batcher } = setUp({ maxBatchSize: 100 });
+    store.answers({ fail: UNAVAILABLE });
+    for (let id = 0; id < 1_000; id++) batcher.take(job(id)[1]);
+    await vi.advanceTimersByTimeAsync(300_000);
+    store.answers('store');
+    store.batches.length = 0;
+    await settle(batcher.flush());
+    // 1, 2, 4 and so on up to 64, and hundreds from there.
+    expect(store.batches.length).toBeLessThanOrEqual(7 + 9);
+  });
+
   test.each([[NaN], [Infinity], [-1], [2 ** 40]])(
     'a retryAfterMs of %d makes no hot loop',
     async (retryAfterMs) => {
