@@ -95,6 +95,6 @@ function checkArguments(worker: unknown, store: unknown): void {
     throw unlike('worker', 'a BullMQ Worker', kindOf(worker));
   }
   if (!hasMethods(store, 'write', 'get')) {
-    throw unlike('store', 'a StatusStore with the methods write and get', kindOf(store));
+    throw unlike('store', 'a StatusStore with write and get', kindOf(store));
   }
 }

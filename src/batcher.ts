@@ -1,7 +1,8 @@
 import { codeOf, JobStatusError, messageOf } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
+import { keyOf } from './key.ts';
 import type { ResolvedOptions } from './options.ts';
-import { PendingUpdates, type PendingUpdate } from './pending.ts';
+import { createPendingUpdates, type PendingUpdate } from './pending.ts';
 import type { StatusStore } from './store.ts';
 import type { StatusUpdate } from './types.ts';
 
@@ -51,8 +52,11 @@ export interface Batcher {
   readonly stats: () => TrackerStats;
 }
 
-/** The longest rest a store may ask for. */
-const MAX_RETRY_AFTER_MS = 3_600_000;
+/** The longest rest that `backoff` can bring, or that a store may ask for. */
+const MAX_REST_MS = 3_600_000;
+
+/** The longest rest while somebody flushes. */
+const MAX_REST_IN_FLUSH_MS = 250;
 
 /** How many times `flushIntervalMs` updates wait at most for a store that is slow. */
 const MAX_GATHERING = 5;
@@ -78,7 +82,7 @@ export function createBatcher(
 ): Batcher {
   const { flushIntervalMs, maxBatchSize, maxPending, backoff, writeTimeoutMs, flushTimeoutMs } =
     options;
-  const pending = new PendingUpdates(maxPending);
+  const pending = createPendingUpdates(maxPending);
   const waiters = createFlushWaiters(unsaved);
   const counts = { written: 0, coalesced: 0, retried: 0, refused: 0, dropped: 0 };
   let lastError: JobStatusError | null = null;
@@ -91,7 +95,8 @@ export function createBatcher(
   let closed = false;
   /** Failed writes since the last that was stored, or since a flush; more than none in RESTING. */
   let failures = 0;
-  let retryAfterMs = 0;
+  let failedAt = 0;
+  let restUntil = 0;
   let lastWriteMs = 0;
   /**
    * Halved by each failure, doubled by each success: a batch may be too much for its store's time
@@ -115,12 +120,12 @@ export function createBatcher(
   function schedule(): void {
     clearTimeout(timer);
     timer = undefined;
-    if (writing !== undefined || pending.size === 0) return;
+    if (writing !== undefined || pending.size() === 0) return;
     const isFlushing = waiters.count() > 0;
     if (closed && !isFlushing) return;
     const writeLater = (ms: number) => setTimeout(() => void writeBatch(), ms);
-    if (failures > 0) timer = writeLater(backoffMs());
-    else if (isFlushing || pending.size >= maxBatchSize) void writeBatch();
+    if (failures > 0) timer = writeLater(restUntil - performance.now());
+    else if (isFlushing || pending.size() >= maxBatchSize) void writeBatch();
     else timer = writeLater(gatherMs());
   }
 
@@ -135,7 +140,13 @@ export function createBatcher(
   function backoffMs(): number {
     const ms = Math.min(backoff.maxMs, backoff.minMs * 2 ** (failures - 1));
     // Half of it is drawn by lot, so that many trackers do not come back at once.
-    return Math.max(ms * (0.5 + Math.random() / 2), retryAfterMs);
+    return ms * (0.5 + Math.random() / 2);
+  }
+
+  /** Sets when RESTING ends; while somebody flushes, soon. Only ever called once a write has failed. */
+  function rest(ms: number): void {
+    const longest = waiters.count() > 0 ? MAX_REST_IN_FLUSH_MS : MAX_REST_MS;
+    restUntil = failedAt + Math.min(ms, longest);
   }
 
   async function writeBatch(): Promise<void> {
@@ -147,12 +158,13 @@ export function createBatcher(
       batchSize = Math.min(2 * batchSize, maxBatchSize);
     } catch (thrown) {
       takeBack(asStoreError(thrown));
+    } finally {
+      underWay = [];
+      writing = undefined;
+      reportDropped();
+      waiters.settle();
+      schedule();
     }
-    underWay = [];
-    writing = undefined;
-    reportDropped();
-    waiters.settle();
-    schedule();
   }
 
   /** After a failed write: what was not stored waits again, behind the others, in smaller company. */
@@ -160,10 +172,13 @@ export function createBatcher(
     const failed = underWay;
     underWay = [];
     for (const entry of failed) add(entry);
+    // Let go of by `close`, whose waiters were told already.
+    if (closed && waiters.count() === 0) return;
     failures += 1;
     counts.retried += 1;
-    retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) || 0;
     batchSize = Math.ceil(failed.length / 2);
+    failedAt = performance.now();
+    rest(Math.max(backoffMs(), error.retryAfterMs || 0));
     tell(error, failed.map(updateOf));
   }
 
@@ -191,10 +206,13 @@ export function createBatcher(
 
   /** One call of the store. One that is given up may be stored all the same, which does no harm. */
   async function write(updates: readonly StatusUpdate[]): Promise<void> {
-    const { signal } = (writing = new AbortController());
+    const abort = new AbortController();
+    const { signal } = abort;
+    writing = abort;
     const start = performance.now();
+    const message = `The store did not answer within ${writeTimeoutMs} ms`;
     const timeout = setTimeout(
-      () => abandon(`The store did not answer within ${writeTimeoutMs} ms`),
+      () => abort.abort(new JobStatusError('ERR_STORE_TIMEOUT', message)),
       writeTimeoutMs,
     );
     try {
@@ -206,10 +224,6 @@ export function createBatcher(
       clearTimeout(timeout);
       lastWriteMs = performance.now() - start;
     }
-  }
-
-  function abandon(message: string): void {
-    writing?.abort(new JobStatusError('ERR_STORE_TIMEOUT', message));
   }
 
   function reportDropped(): void {
@@ -232,10 +246,8 @@ export function createBatcher(
 
   function flush(): Promise<void> {
     const flushed = waiters.wait(lastTicket, flushTimeoutMs, () => lastError);
-    // A store at rest gets its next chance soon: whoever flushes will not wait for long. Not at once,
-    // for it may be `onError` that flushes.
-    failures = Math.min(failures, 1);
-    retryAfterMs = 0;
+    // A store at rest gets its next chance soon: whoever flushes will not wait for long.
+    rest(restUntil - failedAt);
     schedule();
     return flushed;
   }
@@ -243,7 +255,7 @@ export function createBatcher(
   return {
     take(update) {
       add({ update, ticket: ++lastTicket, since: Date.now() });
-      if (timer === undefined || (failures === 0 && pending.size >= maxBatchSize)) schedule();
+      if (timer === undefined || (failures === 0 && pending.size() >= maxBatchSize)) schedule();
     },
     flush,
     async close() {
@@ -254,14 +266,16 @@ export function createBatcher(
         clearTimeout(timer);
         timer = undefined;
         // The answer of a write that still hangs would only hold the process.
-        abandon('Closed before the store answered');
+        writing?.abort();
       }
     },
     stats() {
       const now = Date.now();
       const entries = unsaved();
+      // A job may be in the write under way and wait behind it too.
+      const pendingJobs = new Set(entries.map(({ update }) => keyOf(update))).size;
       const lagMs = entries.reduce((lag, { since }) => Math.max(lag, now - since), 0);
-      return { pending: entries.length, ...counts, lagMs, lastError };
+      return { pending: pendingJobs, ...counts, lagMs, lastError };
     },
   };
 }

@@ -51,28 +51,34 @@ export class JobStatusError extends Error {
   }
 }
 
-/** `error.code`, of whatever was thrown. */
+/** `error.code`, of whatever was thrown: also of a string, or of what throws when it is looked at. */
 export function codeOf(thrown: unknown): string {
-  return String((thrown as { code?: unknown } | null | undefined)?.code);
+  return attempt(() => String((thrown as { code?: unknown } | null | undefined)?.code));
 }
 
-/** The message of whatever was thrown: programs throw strings too. */
+/** The message of whatever was thrown. */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : describe(thrown);
+  return attempt(() => (thrown instanceof Error ? thrown.message : describe(thrown)));
 }
 
-/** A value as an error message shows it: short, on one line, and never throwing. */
+function attempt(read: () => string): string {
+  try {
+    return read();
+  } catch {
+    return 'what cannot be read';
+  }
+}
+
+/** A value as an error message shows it: short, and on one line. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
-  return typeof value === 'object' || typeof value === 'function'
-    ? kindOf(value)
-    : `${value as number}`;
+  if (typeof value === 'object' || typeof value === 'function') return kindOf(value);
+  return String(value as symbol);
 }
 
 /** What kind of value it is, without a word of what it holds. */
 export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value !== 'object') return `a ${typeof value}`;
-  if (Array.isArray(value)) return 'a list';
   return `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
 }

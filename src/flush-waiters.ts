@@ -1,4 +1,5 @@
 import { JobStatusError } from './errors.ts';
+import { foldUpdates } from './merge.ts';
 import type { PendingUpdate } from './pending.ts';
 import type { StatusUpdate } from './types.ts';
 
@@ -46,10 +47,9 @@ export function createFlushWaiters(allUnsaved: () => readonly PendingUpdate[]): 
         const end = (unsaved: readonly StatusUpdate[]) => {
           clearTimeout(deadline);
           waiters.delete(waiter);
-          const updates = [...lost, ...unsaved];
+          const updates = foldUpdates([...lost, ...unsaved]);
           if (updates.length === 0) return resolve();
-          const within = unsaved.length > 0 ? ` within ${timeoutMs} ms` : '';
-          const message = `${updates.length} updates could not be stored${within}`;
+          const message = `${updates.length} updates are not stored, after up to ${timeoutMs} ms`;
           reject(new JobStatusError('ERR_FLUSH_INCOMPLETE', message, { updates, cause: cause() }));
         };
         const deadline = setTimeout(() => end(updatesUpTo(allUnsaved(), upTo)), timeoutMs);

@@ -31,7 +31,8 @@ export interface TrackingOptions<Job = unknown> {
 
   /**
    * Replaces a value before it leaves the process: called for each captured value that is not `null`,
-   * with the field it is for. An error comes as `{ name, message, stack }`. Where it throws, the value
+   * with the field it is for. An error comes as `{ name, message, stack }`; data, progress and result are
+   * the worker's own objects, so return a new value rather than change one. Where it throws, the value
    * is not stored at all.
    *
    * @example redact: (value, field) => (field === 'result' ? mask(value) : value)
@@ -76,7 +77,8 @@ export interface TrackingOptions<Job = unknown> {
 
   /**
    * How long to wait before a failed write is tried again, in ms: at first `minMs` (1 to 3,600,000),
-   * then twice as long each time up to `maxMs`, each with jitter. A store's own `retryAfterMs` is kept.
+   * then twice as long each time up to `maxMs`, each with jitter. A store's own `retryAfterMs` is kept, up to an hour;
+   * while somebody flushes, no rest is longer than 250 ms.
    *
    * @default { minMs: 100, maxMs: 30_000 }
    */
@@ -142,7 +144,7 @@ const RULES: Rules = {
   flushOnClose: boolean(true),
   onError: HOOK,
   logger: {
-    expected: 'an object with the methods debug, info, warn and error',
+    expected: 'a logger with debug, info, warn and error',
     holds: (value) => hasMethods(value, 'debug', 'info', 'warn', 'error'),
   },
 };

@@ -11,69 +11,63 @@ export interface PendingUpdate {
   readonly since: number;
 }
 
+/** The updates that wait for their write, one for each job. */
+export interface PendingUpdates {
+  size(): number;
+  values(): Iterable<PendingUpdate>;
+  /** Adds an entry. @returns whether it was folded into one that waits, and what the bound cost */
+  add(entry: PendingUpdate): { coalesced: boolean; dropped: PendingUpdate | undefined };
+  /** Takes out the entries that are first in line, `count` at most. */
+  take(count: number): PendingUpdate[];
+}
+
 /**
- * The updates that wait for their write, one for each job, first come first out; bounded.
+ * First come, first out; bounded.
  *
  * Updates of one job coalesce by the law of `mergeUpdates`, so what waits is always enough to bring
  * the row to the truth. Past the bound, jobs that are still under way go before finished ones, for
  * their truth is still to come.
  */
-export class PendingUpdates {
-  readonly #maxSize: number;
-  readonly #entries = new Map<string, PendingUpdate>();
+export function createPendingUpdates(maxSize: number): PendingUpdates {
+  const entries = new Map<string, PendingUpdate>();
   /** Keys of the entries that are not finished, in the same order: those to give up first. */
-  readonly #unfinished = new Set<string>();
+  const unfinished = new Set<string>();
 
-  constructor(maxSize: number) {
-    this.#maxSize = maxSize;
-  }
-
-  get size(): number {
-    return this.#entries.size;
-  }
-
-  /** Adds an entry, and returns what became of it and of the bound. */
-  add(entry: PendingUpdate): {
-    readonly coalesced: boolean;
-    readonly dropped: PendingUpdate | undefined;
-  } {
-    const key = keyOf(entry.update);
-    const waiting = this.#entries.get(key);
-    const folded = waiting === undefined ? entry : fold(waiting, entry);
-    // A key that is there keeps its place, so a job that reports often is not put off for ever.
-    this.#entries.set(key, folded);
-    if (isFinished(folded.update.status)) this.#unfinished.delete(key);
-    else this.#unfinished.add(key);
-    return { coalesced: waiting !== undefined, dropped: this.#evict() };
-  }
-
-  /** Takes out the entries that are first in line, `count` at most. */
-  take(count: number): PendingUpdate[] {
-    const taken: PendingUpdate[] = [];
-    for (const [key, entry] of this.#entries) {
-      if (taken.length === count) break;
-      taken.push(entry);
-      this.#delete(key);
-    }
-    return taken;
-  }
-
-  values(): Iterable<PendingUpdate> {
-    return this.#entries.values();
-  }
-
-  #evict(): PendingUpdate | undefined {
-    if (this.#entries.size <= this.#maxSize) return undefined;
-    const [first = ''] = this.#unfinished.size > 0 ? this.#unfinished : this.#entries.keys();
-    const entry = this.#entries.get(first);
-    this.#delete(first);
+  function remove(key: string): PendingUpdate | undefined {
+    const entry = entries.get(key);
+    entries.delete(key);
+    unfinished.delete(key);
     return entry;
   }
 
-  #delete(key: string): void {
-    this.#entries.delete(key);
-    this.#unfinished.delete(key);
+  function evict(): PendingUpdate | undefined {
+    if (entries.size <= maxSize) return undefined;
+    const [first = ''] = unfinished.size > 0 ? unfinished : entries.keys();
+    return remove(first);
   }
+
+  return {
+    size: () => entries.size,
+    values: () => entries.values(),
+    add(entry) {
+      const key = keyOf(entry.update);
+      const waiting = entries.get(key);
+      const folded = waiting === undefined ? entry : fold(waiting, entry);
+      // A key that is there keeps its place, so a job that reports often is not put off for ever.
+      entries.set(key, folded);
+      if (isFinished(folded.update.status)) unfinished.delete(key);
+      else unfinished.add(key);
+      return { coalesced: waiting !== undefined, dropped: evict() };
+    },
+    take(count) {
+      const taken: PendingUpdate[] = [];
+      for (const key of entries.keys()) {
+        if (taken.length === count) break;
+        taken.push(remove(key) as PendingUpdate);
+      }
+      return taken;
+    },
+  };
 }
 
 function fold(a: PendingUpdate, b: PendingUpdate): PendingUpdate {

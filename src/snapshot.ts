@@ -41,7 +41,7 @@ export interface Capture {
 }
 
 /** The greatest time a row holds: the end of the year 9999, less the steps of the time law. */
-const MAX_TIME = Date.UTC(9999, 11, 31, 23, 59, 59);
+const MAX_TIME = 253_402_300_799_000;
 
 /** The greatest count a row holds: Postgres' integer. */
 const MAX_INT = 2_147_483_647;
@@ -145,9 +145,7 @@ function capturer(job: TrackableJob, capture: Capture, before?: Alterations | nu
     delete altered[field];
     if (!capture.fields[field] || value === undefined || value === null) return null;
     return hook('redact', field, () => {
-      const redacted = capture.redact(value, field, job);
-      if (redacted instanceof Promise)
-        throw new TypeError('expected a value at once, got a promise');
+      const redacted = atOnce(capture.redact(value, field, job));
       const storable = toStorable(redacted, capture.maxValueLength);
       if (storable.altered.length > 0) altered[field] = storable.altered;
       return storable.value;
@@ -174,14 +172,21 @@ function capturer(job: TrackableJob, capture: Capture, before?: Alterations | nu
     },
     takeMetadata: () =>
       hook('metadata', 'metadata', () => {
-        const metadata = capture.metadata(job);
+        const metadata = atOnce(capture.metadata(job));
         const value = take('metadata', metadata);
-        // A promise is an object too, but what it will say comes too late: the `Job` moves on.
-        if (value === null || (isRecord(value) && !(metadata instanceof Promise))) return value;
+        if (value === null || isRecord(value)) return value;
         throw new TypeError(`expected an object, got ${kindOf(metadata)}`);
       }),
     altered: () => (Object.keys(altered).length > 0 ? altered : null),
   };
+}
+
+/** What a hook of yours gave, which is needed now: the `Job` it speaks of moves on. */
+export function atOnce(answer: unknown): unknown {
+  if (!(answer instanceof Promise)) return answer;
+  // Should it reject, that is told as this error is; unhandled it would end the process.
+  answer.catch(() => {});
+  throw new TypeError('expected an answer at once, got a promise');
 }
 
 function isRecord(value: JsonValue): value is { readonly [key: string]: JsonValue } {

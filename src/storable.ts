@@ -23,7 +23,7 @@ export function toText(text: string): string {
 }
 
 /**
- * Copies a value as JSON would, without ever throwing.
+ * Copies a value as JSON would (but for `new Number(5)` and its like), without ever throwing.
  *
  * @param maxLength how much to keep, counted as UTF-16 units of text and 8 for each value
  */
@@ -46,10 +46,9 @@ export function toStorable(original: unknown, maxLength: number): Storable {
     if (ancestors.size >= MAX_DEPTH) return alter('too-deep', null);
     ancestors.add(value);
     try {
-      const small = withinRoom(value);
-      const { toJSON } = small as { toJSON?: unknown };
-      if (typeof toJSON !== 'function') return copyFields(small);
-      const json: unknown = Reflect.apply(toJSON, small, [key]);
+      const { toJSON } = value as { toJSON?: unknown };
+      if (typeof toJSON !== 'function') return copyFields(value);
+      const json: unknown = Reflect.apply(toJSON, value, [key]);
       // JSON asks nobody twice: what `toJSON` gave is taken as it is.
       return typeof json === 'object' && json !== null ? copyFields(json) : copy(json, key);
     } catch {
@@ -71,18 +70,14 @@ export function toStorable(original: unknown, maxLength: number): Storable {
     }
     const entries: [string, JsonValue][] = [];
     for (const name of Object.keys(value)) {
-      if (isFull()) break;
+      // A key is kept whole or not at all: cut, it would be another.
+      if (isFull(name.length)) break;
+      const key = copyText(name);
       const field = copy(value[name as keyof typeof value], name);
-      if (field !== undefined) entries.push([copyText(name), field]);
+      if (field !== undefined) entries.push([key, field]);
     }
     // Unlike an assignment it takes `__proto__` for a key like any other.
     return Object.fromEntries(entries);
-  }
-
-  /** Megabytes of binary are cut before they are read, for each byte of them is a value to JSON. */
-  function withinRoom(value: object): object {
-    if (!(value instanceof Uint8Array) || value.length <= lengthLeft) return value;
-    return alter('too-large', value.subarray(0, Math.max(0, lengthLeft)));
   }
 
   /** Cut where the room ends; a cut through a surrogate pair is mended too. */
@@ -94,8 +89,8 @@ export function toStorable(original: unknown, maxLength: number): Storable {
     return text === cut ? text : alter('invalid-unicode', text);
   }
 
-  function isFull(): boolean {
-    return lengthLeft < VALUE_LENGTH && alter('too-large', true);
+  function isFull(keyLength = 0): boolean {
+    return lengthLeft < keyLength + VALUE_LENGTH && alter('too-large', true);
   }
 
   function alter<T>(why: Alteration, value: T): T {

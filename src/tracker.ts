@@ -4,7 +4,7 @@ import { JobStatusError, messageOf } from './errors.ts';
 import { mergeStatus } from './merge.ts';
 import type { ResolvedOptions } from './options.ts';
 import { nextSequence } from './sequence.ts';
-import { snapshotOf, type Capture, type JobEvent } from './snapshot.ts';
+import { atOnce, snapshotOf, type Capture, type JobEvent } from './snapshot.ts';
 import type { StatusStore } from './store.ts';
 import type { StatusUpdate } from './types.ts';
 
@@ -38,8 +38,8 @@ export function createTracker(
   const batcher = createBatcher(store, options, report);
 
   function observe(event: JobEvent, job: TrackableJob): void {
-    if (!isWanted(job)) return;
     try {
+      if (!isWanted(job)) return;
       const now = Date.now();
       const at = { ...source, now, sequence: nextSequence(now) };
       const update = snapshotOf(event, job, at, capture, latest.get(job));
@@ -47,22 +47,17 @@ export function createTracker(
       latest.set(job, update);
       batcher.take(update);
       // As a row: the raw readings beside the times that the law makes of them.
-      logger?.debug(
-        { event: event.type, ...mergeStatus(undefined, update), ...NO_VALUES },
-        'job status observed',
-      );
+      const row = { event: event.type, ...mergeStatus(undefined, update), ...NO_VALUES };
+      logger?.debug(row, 'job status observed');
     } catch (thrown) {
-      reportHook(`An event "${event.type}" could not be tracked`, thrown);
+      reportHook(`A job was not tracked at "${event.type}"`, thrown);
     }
   }
 
   /** A filter that can't say leaves the job tracked: a row too many beats a missing one. */
   function isWanted(job: TrackableJob): boolean {
     try {
-      const answer: unknown = filter === undefined || filter(job);
-      if (answer instanceof Promise)
-        throw new TypeError('expected true or false at once, got a promise');
-      return Boolean(answer);
+      return filter === undefined || Boolean(atOnce(filter(job)));
     } catch (thrown) {
       capture.hookFailed('filter', thrown);
       return true;
@@ -73,18 +68,18 @@ export function createTracker(
     try {
       const details = { err: error, queue: source.queue, updates: updates.length };
       logger?.[error.code === 'ERR_STORE_UNAVAILABLE' ? 'warn' : 'error'](details, error.message);
-      onError?.(error, updates);
+      const told: unknown = onError?.(error, updates);
+      if (told instanceof Promise) told.catch(warnOfHook);
       if (!logger && !onError) warn(error);
     } catch (thrown) {
       // Who was to be told threw; only the process is left to tell.
-      warn(
-        new JobStatusError(
-          'ERR_HOOK_FAILED',
-          `Your onError or logger failed: ${messageOf(thrown)}`,
-        ),
-      );
+      warnOfHook(thrown);
       warn(error);
     }
+  }
+
+  function warnOfHook(thrown: unknown): void {
+    warn(new JobStatusError('ERR_HOOK_FAILED', `onError or logger failed: ${messageOf(thrown)}`));
   }
 
   function reportHook(what: string, cause: unknown): void {

@@ -53,7 +53,7 @@ export type CapturedField = 'data' | 'progress' | 'result' | 'error' | 'metadata
  * - `too-deep`: nested deeper than 100 levels, `null` from there on;
  * - `too-large`: past `maxValueLength`; strings are cut, and what comes after is left out;
  * - `unreadable`: a getter or `toJSON` of the value threw, stored as `null`;
- * - `hook-failed`: your `redact` or `metadata` threw, so nothing of the value is stored.
+ * - `hook-failed`: your `redact` or `metadata` threw, or gave what it may not; nothing of the value is stored.
  */
 export type Alteration =
   | 'bigint'

@@ -1,4 +1,4 @@
-import { describe, InvalidArgumentError } from './errors.ts';
+import { describe, InvalidArgumentError, kindOf } from './errors.ts';
 
 /** What one key of a record must be. */
 export interface Rule {
@@ -42,7 +42,7 @@ export function hasMethods(value: unknown, ...names: readonly string[]): boolean
 export function resolve(path: string, value: unknown, rules: Rules): Record<string, unknown> {
   if (value === undefined) return resolve(path, {}, rules);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw unlike(path, 'an object', describe(value));
+    throw unlike(path, 'an object', kindOf(value));
   for (const key of Object.keys(value)) {
     if (Object.hasOwn(rules, key)) continue;
     const known = Object.keys(rules).join(', ');

@@ -26,7 +26,7 @@ function phase(status: string): string {
   return `case when ${status} in (${active}) then 0 when ${status} in (${ended}) then 1 else 2 end`;
 }
 
-/** The columns of the time law, in the order of `TIMES`. */
+/** The columns of the time law. */
 export const TIME_COLUMNS = [
   'started_at',
   'started_at_inferred',
@@ -36,7 +36,7 @@ export const TIME_COLUMNS = [
   'cancelled_at',
 ] as const;
 
-/** What `times` gives for them. */
+/** What `times` gives for them, in their order. */
 export const TIME_VALUES =
   's.started_at, s.started_at_inferred, a.attempt_started_at, t.completed_at, t.failed_at, t.cancelled_at';
 

@@ -64,3 +64,10 @@ export function quoteIdentifier(name: string): string {
 export function quoteLiteral(text: string): string {
   return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
+
+/** A tag to dollar-quote SQL with in which these names stand: one that none of them contains. */
+export function dollarTag({ schema, table }: TableNames): string {
+  let tag = '$sql$';
+  while (`${schema}${table}`.includes(tag)) tag = `$_${tag.slice(1)}`;
+  return tag;
+}

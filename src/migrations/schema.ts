@@ -1,5 +1,11 @@
 import { isNewer, TIME_COLUMNS, TIME_VALUES, times } from './law.ts';
-import { quoteIdentifier, quoteLiteral, tableNames, type TableOptions } from './names.ts';
+import {
+  dollarTag,
+  quoteIdentifier,
+  quoteLiteral,
+  tableNames,
+  type TableOptions,
+} from './names.ts';
 import { JOB_STATES } from '../types.ts';
 
 /** The version of the database's objects, kept as the table's comment. */
@@ -45,13 +51,15 @@ const NULLABLE = [
 ];
 /**
  * The SQL of everything the Postgres and Supabase stores need: table, constraint, indexes, the merge
- * function, and who may use them. Safe to run again, and by many at once; where all is there already
- * it locks nothing that a query waits for. For Supabase, save it as a file in `supabase/migrations`.
+ * function, and who may use them. Run it in one transaction, as `migrate` does. It may be run again, and
+ * by many at once: where all is there already it locks nothing that a query waits for, and leaves
+ * rights that you have granted since. For Supabase, save it as a file in `supabase/migrations`.
  *
  * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`
  */
 export function migrationSql(options?: TableOptions): string {
   const names = tableNames(options);
+  const tag = dollarTag(names);
   const schema = quoteIdentifier(names.schema);
   const table = `${schema}.${quoteIdentifier(names.table)}`;
   const write = `${schema}.${quoteIdentifier(names.writeFunction)}`;
@@ -64,17 +72,17 @@ export function migrationSql(options?: TableOptions): string {
   const isMissing = (name: string) =>
     `pg_catalog.to_regclass(${quoteLiteral(`${schema}.${name}`)}) is null`;
 
-  return `-- bullmq-job-status, schema version ${SCHEMA_VERSION}: safe to run again, and by many at once.
+  return `-- bullmq-job-status, schema version ${SCHEMA_VERSION}: run it in one transaction, again or by many at once.
 select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bullmq-job-status'));
 
 -- Asked for first, since \`create schema\` wants its right even where there is nothing to create.
-do $do$
+do ${tag}
 begin
   if pg_catalog.to_regnamespace(${quoteLiteral(schema)}) is null then
     create schema ${schema};
   end if;
 end
-$do$;
+${tag};
 
 create table if not exists ${table} (
 ${columns.map(([name, type]) => `  ${name} ${type}${NULLABLE.includes(name) ? '' : ' not null'},`).join('\n')}
@@ -98,27 +106,10 @@ ${columns.map(([name, type]) => `  ${name} ${type}${NULLABLE.includes(name) ? ''
   -- Room on each page for the next version of its rows, so that most updates touch no index.
 ) with (fillfactor = 70);
 
--- What takes a lock is done only where it is not done yet: queries go on while this is run again.
-do $do$
-begin
-  if not (select relrowsecurity from pg_catalog.pg_class where oid = ${quoteLiteral(table)}::pg_catalog.regclass) then
-    alter table ${table} enable row level security;
-    comment on table ${table} is ${quoteLiteral(`bullmq-job-status, schema version ${SCHEMA_VERSION}`)};
-  end if;
-  -- Neither index holds a column that changes, so an update can stay within its page.
-  if ${isMissing(index('created_idx'))} then
-    create index ${index('created_idx')} on ${table} (created_at, queue, job_id);
-  end if;
-  if ${isMissing(index('queue_idx'))} then
-    create index ${index('queue_idx')} on ${table} (queue, created_at, job_id);
-  end if;
-end
-$do$;
-
 -- Merges a batch of snapshots, each job at most once, by the law that src/merge.ts states: in one statement,
 -- atomic for each row. Rows are taken in the order of their keys, so that two batches can't deadlock.
 create or replace function ${write}(updates jsonb) returns integer
-language plpgsql security invoker set search_path = '' as $function$
+language plpgsql security invoker set search_path = '' as ${tag}
 #variable_conflict use_column
 declare
   merged integer;
@@ -149,28 +140,51 @@ begin
   get diagnostics merged = row_count;
   return merged;
 end
-$function$;
+${tag};
 
--- Nobody but the owner and the server's own role: rows are for others by policies of your own.
-revoke all on table ${table} from public;
-revoke all on function ${write}(jsonb) from public;
-do $do$
+-- What takes a lock, or away a right, is done only the first time: queries go on while this is run
+-- again, and what you have granted stays.
+do ${tag}
 declare
-  stranger text;
+  version constant text := ${quoteLiteral(`bullmq-job-status, schema version ${SCHEMA_VERSION}`)};
+  is_new_table constant boolean := pg_catalog.obj_description(${quoteLiteral(table)}::pg_catalog.regclass, 'pg_class') is distinct from version;
+  is_new_function constant boolean := pg_catalog.obj_description(${quoteLiteral(`${write}(jsonb)`)}::pg_catalog.regprocedure, 'pg_proc') is distinct from version;
+  role text;
 begin
-  foreach stranger in array array['anon', 'authenticated'] loop
-    if exists (select from pg_catalog.pg_roles where rolname = stranger) then
-      execute pg_catalog.format('revoke all on table %s from %I', ${quoteLiteral(table)}, stranger);
-      execute pg_catalog.format('revoke all on function %s(jsonb) from %I', ${quoteLiteral(write)}, stranger);
+  -- Neither index holds a column that changes, so an update can stay within its page.
+  if ${isMissing(index('created_idx'))} then
+    create index ${index('created_idx')} on ${table} (created_at, queue, job_id);
+  end if;
+  if ${isMissing(index('queue_idx'))} then
+    create index ${index('queue_idx')} on ${table} (queue, created_at, job_id);
+  end if;
+
+  -- Nobody but the owner and the server's own role: rows are for others by rights and policies of your own.
+  if is_new_table then
+    alter table ${table} enable row level security;
+    revoke all on table ${table} from public;
+    comment on table ${table} is ${quoteLiteral(`bullmq-job-status, schema version ${SCHEMA_VERSION}`)};
+  end if;
+  if is_new_function then
+    revoke all on function ${write}(jsonb) from public;
+    comment on function ${write}(jsonb) is ${quoteLiteral(`bullmq-job-status, schema version ${SCHEMA_VERSION}`)};
+  end if;
+  for role in select rolname from pg_catalog.pg_roles where rolname in ('anon', 'authenticated', 'service_role') loop
+    -- By name, for Supabase grants new tables and functions to each of the three.
+    if is_new_table then
+      execute pg_catalog.format('revoke all on table %s from %I', ${quoteLiteral(table)}, role);
+    end if;
+    if is_new_function then
+      execute pg_catalog.format('revoke all on function %s(jsonb) from %I', ${quoteLiteral(write)}, role);
+    end if;
+    if role = 'service_role' then
+      execute pg_catalog.format('grant usage on schema %s to %I', ${quoteLiteral(schema)}, role);
+      execute pg_catalog.format('grant select, insert, update, delete on table %s to %I', ${quoteLiteral(table)}, role);
+      execute pg_catalog.format('grant execute on function %s(jsonb) to %I', ${quoteLiteral(write)}, role);
     end if;
   end loop;
-  if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
-    execute pg_catalog.format('grant usage on schema %s to service_role', ${quoteLiteral(schema)});
-    execute pg_catalog.format('grant select, insert, update, delete on table %s to service_role', ${quoteLiteral(table)});
-    execute pg_catalog.format('grant execute on function %s(jsonb) to service_role', ${quoteLiteral(write)});
-  end if;
 end
-$do$;
+${tag};
 
 -- Tells PostgREST, which Supabase's API is, to look at the schema again.
 notify pgrst, 'reload schema';

@@ -2,7 +2,14 @@ import { keyOf } from '../key.ts';
 import { mergeStatus } from '../merge.ts';
 import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
-import { resolveDeletion, resolveQuery, toPage, type Place, type ResolvedFilter } from './query.ts';
+import {
+  resolveDeletion,
+  resolveQuery,
+  storedKey,
+  toPage,
+  type Place,
+  type ResolvedFilter,
+} from './query.ts';
 
 /**
  * Keeps rows in this process: for tests, for one-process tools, and as the reference the other stores
@@ -19,7 +26,7 @@ export class MemoryStatusStore implements StatusStore {
   }
 
   async get(key: JobKey): Promise<JobStatus | undefined> {
-    return structuredClone(this.#rows.get(keyOf(key)));
+    return structuredClone(this.#rows.get(keyOf(storedKey(key))));
   }
 
   async list(query?: StatusQuery): Promise<StatusPage> {

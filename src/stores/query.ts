@@ -1,6 +1,7 @@
 import type { StatusFilter, StatusQuery } from '../store.ts';
 import { describe } from '../errors.ts';
-import { JOB_STATES, type JobState, type JobStatus } from '../types.ts';
+import { toText } from '../storable.ts';
+import { JOB_STATES, type JobKey, type JobState, type JobStatus } from '../types.ts';
 import { resolve, unlike, wholeNumber, type Rule, type Rules } from '../validate.ts';
 
 /** A place in the order of `list`: newest `createdAt` first, then by key, so that no two rows share one. */
@@ -17,9 +18,10 @@ export type ResolvedFilter = Omit<StatusFilter, 'status'> & {
 
 const TEXT: Rule = { expected: 'a string', holds: (value) => typeof value === 'string' };
 const TIME: Rule = {
-  expected: 'a valid Date',
-  holds: (value) => value instanceof Date && !Number.isNaN(value.getTime()),
+  expected: 'a Date of the years 1970 to 9999',
+  holds: (value) => value instanceof Date && value >= FIRST && value <= LAST,
 };
+const [FIRST, LAST] = [new Date(0), new Date('9999-12-31T23:59:59.999Z')];
 
 const STATUS: Rule = {
   expected: `one of ${JOB_STATES.join(', ')}, or a list of them`,
@@ -45,13 +47,13 @@ export function resolveQuery(query?: StatusQuery): {
 } {
   const { limit, cursor, ...filter } = resolve('query', query, QUERY_RULES);
   const after = cursor === undefined ? undefined : fromCursor(cursor as string);
-  return { filter: withStatuses(filter), limit: limit as number, after };
+  return { filter: toStored(filter), limit: limit as number, after };
 }
 
 /** Checks the query of a `delete`: it is no page, and it never means every row by accident. */
 export function resolveDeletion(query: StatusFilter): ResolvedFilter {
   const filter = resolve('query', query, FILTER_RULES);
-  if (Object.keys(filter).length > 0) return withStatuses(filter);
+  if (Object.keys(filter).length > 0) return toStored(filter);
   throw unlike(
     'query',
     `an object with at least one of ${Object.keys(FILTER_RULES).join(', ')}`,
@@ -59,8 +61,19 @@ export function resolveDeletion(query: StatusFilter): ResolvedFilter {
   );
 }
 
-function withStatuses({ status, ...filter }: StatusFilter): ResolvedFilter {
-  return status === undefined ? filter : { ...filter, status: [status].flat() };
+/** A filter as the stores take it: names as rows have them, and a list of statuses. */
+function toStored({ status, queue, name, ...times }: StatusFilter): ResolvedFilter {
+  return {
+    ...times,
+    ...(queue !== undefined && { queue: toText(queue) }),
+    ...(name !== undefined && { name: toText(name) }),
+    ...(status !== undefined && { status: [status].flat() }),
+  };
+}
+
+/** A key as rows have it. */
+export function storedKey({ queue, jobId }: JobKey): JobKey {
+  return { queue: toText(queue), jobId: toText(jobId) };
 }
 
 /** The cursor of the page after this row. */

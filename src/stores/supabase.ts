@@ -1,10 +1,17 @@
-import { JobStatusError, kindOf, type JobStatusErrorCode } from '../errors.ts';
+import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
-import { resolveDeletion, resolveQuery, toPage, type Place, type ResolvedFilter } from './query.ts';
+import {
+  resolveDeletion,
+  resolveQuery,
+  storedKey,
+  toPage,
+  type Place,
+  type ResolvedFilter,
+} from './query.ts';
 import { fromRow, toRecord, type Row } from './row.ts';
 import { codeOfSqlState } from './sqlstate.ts';
 
@@ -58,7 +65,8 @@ export class SupabaseStatusStore implements StatusStore {
     this.#check(response, typeof response.data === 'number');
   }
 
-  async get({ queue, jobId }: JobKey): Promise<JobStatus | undefined> {
+  async get(key: JobKey): Promise<JobStatus | undefined> {
+    const { queue, jobId } = storedKey(key);
     const query = this.#table().select('*').eq('queue', queue).eq('job_id', jobId);
     return this.#rows(await query)[0];
   }
@@ -115,20 +123,20 @@ export class SupabaseStatusStore implements StatusStore {
    */
   #check({ error, status }: Response, isAnswer: boolean): void {
     if (error === null && isAnswer) return;
-    const code = codeOfFailure(status, error?.code ?? '');
+    // Postgres' details quote the row: there for who asks the cause for them, but not for logs.
+    if (typeof error === 'object' && error !== null) {
+      Object.defineProperty(error, 'details', { enumerable: false });
+    }
+    const code = codeOfFailure(status, codeOf(error));
     const { schema, table, writeFunction } = this.#names;
     const hint =
       code === 'ERR_STORE_SETUP'
         ? `. Check the project's URL and the key (it must be the secret one), and that migrationSql() of bullmq-job-status/migrations was run: it creates ${schema}.${table} and ${schema}.${writeFunction}`
         : '';
-    // The details stay in the cause: Postgres' quote the row, which is not for logs.
     const what =
-      error === null ? 'with what is no answer of its API' : `${error.message} ${error.code ?? ''}`;
-    throw new JobStatusError(
-      code,
-      `Supabase answered ${status || 'nothing'}: ${what.trim()}${hint}`,
-      { cause: error },
-    );
+      error === null ? 'with what is no answer of its API' : (error.message ?? messageOf(error));
+    const message = `Supabase answered ${status || 'nothing'}: ${what}${hint}`;
+    throw new JobStatusError(code, message, { cause: error });
   }
 }
 
@@ -196,7 +204,7 @@ interface Response {
   readonly count: number | null;
   readonly status: number;
   readonly error: {
-    readonly message: string;
+    readonly message?: string;
     readonly code?: string;
     readonly details?: string;
   } | null;

@@ -108,6 +108,14 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     expect(await store.get(own)).toMatchObject({ result, createdAt });
   });
 
+  test('a key is looked for as rows have it', async () => {
+    const store = createStore();
+    const [update] = manyJobs('keys') as [StatusUpdate];
+    await store.write([{ ...update, jobId: 'a\uFFFDb' }]);
+    expect(await store.get({ queue: 'keys', jobId: 'a\0b' })).toMatchObject({ jobId: 'a\uFFFDb' });
+    expect(await store.count({ queue: '\0' })).toBe(0);
+  });
+
   test('a row that is not there is undefined', async () => {
     expect(await createStore().get({ queue: 'nowhere', jobId: '1' })).toBeUndefined();
   });
@@ -146,12 +154,12 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     [
       'a time as text',
       { createdFrom: '2026-01-01' },
-      'Expected `query.createdFrom` to be a valid Date, got "2026-01-01"',
+      'Expected `query.createdFrom` to be a Date of the years 1970 to 9999, got "2026-01-01"',
     ],
     [
       'an invalid time',
       { updatedBefore: new Date(NaN) },
-      'Expected `query.updatedBefore` to be a valid Date',
+      'Expected `query.updatedBefore` to be a Date of the years 1970 to 9999',
     ],
     [
       'a status that is none',

@@ -118,18 +118,35 @@ describe.each(Object.entries(BINARIES))('%s', (_, bin) => {
     }
   });
 
-  test('a batch cut anywhere and folded first ends in the same rows', async () => {
-    const histories = fc.sample(fc.array(anySnapshot, { minLength: 2, maxLength: 2 }), {
+  test('histories cut anywhere into two batches, each folded first, end in the same rows', async () => {
+    const histories = fc.sample(fc.array(anySnapshot, { minLength: 2, maxLength: 4 }), {
       numRuns: 500,
       seed: 1,
     });
     await client.query('truncate job_status');
-    await write(histories.map((pair, at) => ({ ...pair.reduce(mergeUpdates), jobId: `${at}` })));
+    const cut = (history: readonly StatusUpdate[], at: number) => 1 + (at % (history.length - 1));
+    for (const half of [0, 1]) {
+      await write(
+        histories.map((history, at) => {
+          const [from, to] =
+            half === 0 ? [0, cut(history, at)] : [cut(history, at), history.length];
+          return { ...history.slice(from, to).reduce(mergeUpdates), jobId: `${at}` };
+        }),
+      );
+    }
     const { rows } = await client.query<Row>('select * from job_status');
     for (const row of rows.map(fromRow)) {
-      const [a, b] = histories[Number(row.jobId)] as [StatusUpdate, StatusUpdate];
-      const { jobId } = row;
-      expect(row).toEqual(mergeStatus(mergeStatus(undefined, { ...a, jobId }), { ...b, jobId }));
+      const at = Number(row.jobId);
+      const history = (histories[at] as StatusUpdate[]).map((each) => ({
+        ...each,
+        jobId: row.jobId,
+      }));
+      const halves = [history.slice(0, cut(history, at)), history.slice(cut(history, at))];
+      expect(row).toEqual(
+        halves
+          .map((part) => part.reduce(mergeUpdates))
+          .reduce<JobStatus | undefined>(mergeStatus, undefined),
+      );
     }
   });
 });

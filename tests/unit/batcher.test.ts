@@ -320,6 +320,46 @@ describe('flush and close', () => {
     expect(await store.count()).toBe(1);
   });
 
+  test('however often somebody flushes, a store at rest gets its next chance', async () => {
+    const { batcher, store } = setUp();
+    store.answers({ fail: UNAVAILABLE });
+    batcher.take(job(1)[1]);
+    await vi.advanceTimersByTimeAsync(20);
+    store.answers('store');
+    for (let i = 0; i < 25; i++) {
+      void batcher.flush().catch(() => {});
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    expect(await store.count()).toBe(1);
+  });
+
+  test('closing gives a store its chance within the deadline, however long the backoff', async () => {
+    const { batcher, store } = setUp({
+      backoff: { minMs: 3_600_000, maxMs: 3_600_000 },
+      flushTimeoutMs: 1_000,
+    });
+    store.answers({ fail: UNAVAILABLE });
+    batcher.take(job(1)[1]);
+    await vi.advanceTimersByTimeAsync(20);
+    store.answers('store');
+    await settle(batcher.close());
+    expect(await store.count()).toBe(1);
+  });
+
+  test('a job that is under way and waits too is one pending job, and told once', async () => {
+    const { batcher, store } = setUp({ flushTimeoutMs: 100 });
+    const [active, completed] = job(1);
+    store.answers('hang');
+    batcher.take(active);
+    await vi.advanceTimersByTimeAsync(20);
+    batcher.take(completed);
+    expect(batcher.stats().pending).toBe(1);
+    await expect(settle(batcher.flush())).rejects.toMatchObject({
+      message: '1 updates are not stored, after up to 100 ms',
+      updates: [{ status: 'completed' }],
+    });
+  });
+
   test('flush waits for a job whose next update came while it waited', async () => {
     const { batcher, store } = setUp({ maxBatchSize: 1 });
     const [active, completed] = job('late');
@@ -351,7 +391,7 @@ describe('flush and close', () => {
     batcher.take(job(1)[1]);
     await expect(settle(batcher.flush())).rejects.toMatchObject({
       code: 'ERR_FLUSH_INCOMPLETE',
-      message: '1 updates could not be stored within 2000 ms',
+      message: '1 updates are not stored, after up to 2000 ms',
       cause: UNAVAILABLE,
       updates: [{ jobId: 'j1' }],
     });
@@ -365,13 +405,14 @@ describe('flush and close', () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(store.aborted.length).toBe(1);
     expect(vi.getTimerCount()).toBe(0);
+    expect(batcher.stats()).toMatchObject({ pending: 1, retried: 0, lastError: null });
   });
 
   test('flush after a close that failed tries again', async () => {
     const { batcher, store } = setUp({ flushTimeoutMs: 500 });
     store.answers({ fail: UNAVAILABLE });
     batcher.take(job(1)[1]);
-    await expect(settle(batcher.close())).rejects.toThrow('could not be stored');
+    await expect(settle(batcher.close())).rejects.toThrow('are not stored');
     store.answers('store');
     await settle(batcher.flush());
     expect(await store.count()).toBe(1);

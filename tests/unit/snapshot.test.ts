@@ -87,6 +87,12 @@ describe('what an event makes of a job', () => {
     expect(take({ type: 'failed', value }, job).error).toMatchObject(error);
   });
 
+  test('a long error keeps its name and the start of its message', () => {
+    const { error, altered } = take({ type: 'failed', value: new RangeError('m'.repeat(90_000)) });
+    expect(error).toEqual({ name: 'RangeError', message: expect.stringMatching(/^m{900,1000}$/) });
+    expect(altered).toEqual({ error: ['too-large'] });
+  });
+
   test('progress of a job whose end nobody saw says nothing new', () => {
     const at = { queue: 'q', worker: 'w', now: 3_000, sequence: 1 };
     const event = { type: 'progress', value: 5 } as const;
