@@ -73,7 +73,8 @@ function attempt(read: () => string): string {
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 40));
   if (typeof value === 'object' || typeof value === 'function') return kindOf(value);
-  return String(value as symbol);
+  const primitive = value as symbol | number | undefined;
+  return String(primitive);
 }
 
 /** What kind of value it is, without a word of what it holds. */

@@ -393,7 +393,7 @@ describe('hooks of yours that throw', () => {
   });
 
   test('what is thrown may be anything, and a hook may reject: nothing reaches the worker or the process', async () => {
-    const unhandled = vi.fn();
+    const unhandled = vi.fn<() => void>();
     process.on('unhandledRejection', unhandled);
     vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const { proxy, revoke } = Proxy.revocable({}, {});
