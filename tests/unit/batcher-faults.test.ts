@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { JobStatusError } from '../../src/errors.ts';
+import { job, settle, setUp, UNAVAILABLE } from '../support/batcher.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a store that fails', () => {
+  test.each([
+    ['an error of ours', { fail: UNAVAILABLE }],
+    ['an error of its own', { fail: new Error('ECONNREFUSED') }],
+    ['a string', { fail: 'no' }],
+    ['undefined', { fail: undefined }],
+    ['a throw instead of a promise', { throw: new Error('sync') }],
+    ['a reply lost after the write', { loseReply: UNAVAILABLE }],
+    ['half of it stored', { storeHalf: UNAVAILABLE }],
+  ] as const)('%s: the write is repeated until it is stored', async (_, answer) => {
+    const { store, batcher, codes } = setUp();
+    store.answers(answer);
+    for (let id = 0; id < 10; id++) batcher.take(job(id)[0]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(batcher.stats()).toMatchObject({
+      pending: 10,
+      written: 0,
+      lastError: { code: 'ERR_STORE_UNAVAILABLE' },
+    });
+    expect(new Set(codes())).toEqual(new Set(['ERR_STORE_UNAVAILABLE']));
+
+    store.answers('store');
+    for (let id = 0; id < 10; id++) batcher.take(job(id)[1]);
+    await settle(batcher.flush());
+    expect(await store.count({ status: 'completed' })).toBe(10);
+    expect(batcher.stats()).toMatchObject({ pending: 0, written: 10 });
+  });
+
+  test('pauses grow twice as long, with jitter, up to maxMs, and end with the first success', async () => {
+    const { store, batcher } = setUp({ flushIntervalMs: 0, backoff: { minMs: 100, maxMs: 1_000 } });
+    const at: number[] = [];
+    store.answers(() => (at.push(Date.now()), { fail: UNAVAILABLE }));
+    batcher.take(job(1)[0]);
+    await vi.advanceTimersByTimeAsync(6_000);
+    const pauses = at.slice(1).map((time, i) => time - (at[i] as number));
+    for (const [i, pause] of pauses.entries()) {
+      const full = Math.min(1_000, 100 * 2 ** i);
+      expect(pause).toBeGreaterThanOrEqual(full / 2);
+      expect(pause).toBeLessThanOrEqual(full + 5);
+    }
+    store.answers('store');
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect(batcher.stats()).toMatchObject({ pending: 0, retried: at.length });
+  });
+
+  test("the store's own Retry-After is kept", async () => {
+    const { store, batcher } = setUp({ flushIntervalMs: 0 });
+    const busy = new JobStatusError('ERR_STORE_UNAVAILABLE', '429', { retryAfterMs: 7_000 });
+    store.answers({ fail: busy });
+    batcher.take(job(1)[0]);
+    await vi.advanceTimersByTimeAsync(6_900);
+    expect(store.batches.length).toBe(1);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(store.batches.length).toBe(2);
+  });
+
+  test('a write that hangs counts as failed after writeTimeoutMs, and is told so', async () => {
+    const { store, batcher, codes } = setUp({ writeTimeoutMs: 5_000 });
+    store.answers('hang');
+    batcher.take(job(1)[0]);
+    await vi.advanceTimersByTimeAsync(5_100);
+    expect(codes()).toEqual(['ERR_STORE_TIMEOUT']);
+    expect(store.aborted).toEqual([expect.objectContaining({ code: 'ERR_STORE_TIMEOUT' })]);
+    store.answers('store');
+    await settle(batcher.flush());
+    expect(await store.count()).toBe(1);
+  });
+
+  test('a batch that is too much for the store is written in smaller ones', async () => {
+    const { store, batcher } = setUp({ maxBatchSize: 500, writeTimeoutMs: 100 });
+    store.answers((batch) => (batch.length > 100 ? 'hang' : 'store'));
+    for (let id = 0; id < 1_000; id++) batcher.take(job(id)[1]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await store.count()).toBe(1_000);
+  });
+
+  test('a store that is back gets full batches again soon', async () => {
+    const { store, batcher } = setUp({ maxBatchSize: 100 });
+    store.answers({ fail: UNAVAILABLE });
+    for (let id = 0; id < 1_000; id++) batcher.take(job(id)[1]);
+    await vi.advanceTimersByTimeAsync(300_000);
+    store.answers('store');
+    store.batches.length = 0;
+    await settle(batcher.flush());
+    // 1, 2, 4 and so on up to 64, and hundreds from there.
+    expect(store.batches.length).toBeLessThanOrEqual(7 + 9);
+  });
+
+  test.each([[NaN], [Infinity], [-1], [2 ** 40]])(
+    'a retryAfterMs of %d makes no hot loop',
+    async (retryAfterMs) => {
+      const { store, batcher } = setUp({ flushIntervalMs: 0 });
+      store.answers({
+        fail: new JobStatusError('ERR_STORE_UNAVAILABLE', 'busy', { retryAfterMs }),
+      });
+      batcher.take(job(1)[0]);
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(store.batches.length).toBeLessThan(10);
+    },
+  );
+
+  test('an onError that flushes makes no hot loop, and counts right', async () => {
+    const { store, batcher, reports } = setUp();
+    const pending: number[] = [];
+    const push = reports.push.bind(reports);
+    reports.push = (...items) => {
+      pending.push(batcher.stats().pending);
+      batcher.flush().catch(() => {});
+      return push(...items);
+    };
+    store.answers({ throw: new Error('at once') });
+    for (let id = 0; id < 10; id++) batcher.take(job(id)[1]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(store.batches.length).toBeLessThan(25);
+    expect(new Set(pending)).toEqual(new Set([10]));
+  });
+
+  test('the others get by an update that an unknown error keeps out', async () => {
+    const { store, batcher } = setUp({ maxBatchSize: 64 });
+    store.answers((batch) =>
+      batch.some(({ jobId }) => jobId === 'j7') ? { fail: new Error('?') } : 'store',
+    );
+    for (let id = 0; id < 64; id++) batcher.take(job(id)[1]);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await store.count()).toBe(63);
+    expect(batcher.stats()).toMatchObject({ pending: 1, written: 63 });
+  });
+});
