@@ -5,6 +5,7 @@ export default defineConfig({
     index: 'src/index.ts',
     memory: 'src/stores/memory.ts',
     supabase: 'src/stores/supabase.ts',
+    postgres: 'src/stores/postgres.ts',
     migrations: 'src/migrations/index.ts',
   },
   format: ['esm', 'cjs'],

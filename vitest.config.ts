@@ -8,6 +8,7 @@ const alias = [
   { find: /^bullmq-job-status$/, replacement: src('index.ts') },
   { find: 'bullmq-job-status/memory', replacement: src('stores/memory.ts') },
   { find: 'bullmq-job-status/supabase', replacement: src('stores/supabase.ts') },
+  { find: 'bullmq-job-status/postgres', replacement: src('stores/postgres.ts') },
   { find: 'bullmq-job-status/migrations', replacement: src('migrations/index.ts') },
 ];
 

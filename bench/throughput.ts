@@ -2,10 +2,12 @@ import { createClient } from '@supabase/supabase-js';
 import { Queue, Worker } from 'bullmq';
 import { attachStatusTracking, MemoryStatusStore, type StatusStore } from 'bullmq-job-status';
 import { migrationSql } from 'bullmq-job-status/migrations';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import Table from 'cli-table3';
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'pg';
 import { startParts } from '../tests/parts/index.ts';
 
 /*
@@ -33,9 +35,11 @@ interface Run {
 
 await using parts = await startParts({ sql: migrationSql() });
 const supabase = createClient(parts.supabase.url, parts.supabase.secretKey);
+const pool = new Pool({ connectionString: parts.postgres.connectionString });
 const stores: Record<string, StatusStore | undefined> = {
   untracked: undefined,
   memory: new MemoryStatusStore(),
+  postgres: new PostgresStatusStore(pool),
   supabase: new SupabaseStatusStore(supabase),
 };
 
@@ -130,3 +134,4 @@ console.log(
   `Concurrency ${CONCURRENCY}, medians of ${ROUNDS} rounds in turn, everything on one machine`,
 );
 console.log(table.toString());
+await pool.end();

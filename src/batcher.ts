@@ -65,11 +65,12 @@ const MAX_GATHERING = 5;
  * Many jobs in a write, one write at a time:
  *
  * - IDLE: nothing waits. An update leads to GATHERING.
- * - GATHERING: updates collect for `flushIntervalMs`, or longer while the store is slow. That over, a full batch or a flush: WRITING.
+ * - GATHERING: updates collect for `flushIntervalMs`, or longer while the store is slow. That over, or
+ *   with a full batch or a flush: WRITING.
  * - WRITING: a batch is under way; what comes meanwhile waits. Stored: on to IDLE, GATHERING, or
  *   WRITING at once where a full batch waits. Refused: the batch is halved until the culprits stand
  *   alone, and these are given up. Failed otherwise: what was not stored waits again; RESTING.
- * - RESTING: nothing is written until the backoff is over, or somebody flushes: WRITING.
+ * - RESTING: nothing is written until the backoff is over, and soon where somebody flushes: WRITING.
  *
  * No update overtakes another in any way that matters, for the merge is free of order.
  *
@@ -93,7 +94,7 @@ export function createBatcher(
   let writing: AbortController | undefined;
   let underWay: readonly PendingUpdate[] = [];
   let closed = false;
-  /** Failed writes since the last that was stored, or since a flush; more than none in RESTING. */
+  /** Failed writes since the last that was stored; more than none in RESTING. */
   let failures = 0;
   let failedAt = 0;
   let restUntil = 0;
@@ -143,7 +144,7 @@ export function createBatcher(
     return ms * (0.5 + Math.random() / 2);
   }
 
-  /** Sets when RESTING ends; while somebody flushes, soon. Only ever called once a write has failed. */
+  /** Sets when RESTING ends, counted from the last failure; while somebody flushes, soon. */
   function rest(ms: number): void {
     const longest = waiters.count() > 0 ? MAX_REST_IN_FLUSH_MS : MAX_REST_MS;
     restUntil = failedAt + Math.min(ms, longest);

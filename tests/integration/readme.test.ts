@@ -50,7 +50,8 @@ function run(code: string, name: string) {
 }
 
 describe('programs', () => {
-  const [quickstart = '', supabase = '', reading = '', migrate = '', ...others] = blocks('ts');
+  const [quickstart = '', supabase = '', postgres = '', reading = '', migrate = '', ...others] =
+    blocks('ts');
 
   test('the first one is examples/quickstart.ts, and prints a row like the one shown', async () => {
     expect(quickstart).toBe(readFileSync(join(root, 'examples/quickstart.ts'), 'utf8'));
@@ -66,9 +67,12 @@ describe('programs', () => {
     expect(withoutValues(stdout)).toBe(withoutValues(blocks('js')[0] ?? ''));
   });
 
-  test('the second one is examples/supabase.ts, and runs until it is told to end', async () => {
-    expect(supabase).toBe(readFileSync(join(root, 'examples/supabase.ts'), 'utf8'));
-    const program = run(supabase, 'supabase');
+  test.each([
+    ['supabase', supabase],
+    ['postgres', postgres],
+  ])('the next is examples/%s.ts, and runs until it is told to end', async (name, code) => {
+    expect(code).toBe(readFileSync(join(root, `examples/${name}.ts`), 'utf8'));
+    const program = run(code, name);
     setTimeout(() => program.kill('SIGTERM'), 2_000);
     expect((await program).stderr).toBe('');
   });

@@ -46,7 +46,7 @@ describe('what an install brings', () => {
     const files = entries
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(installed().length + 1));
-    const built = ['index', 'memory', 'migrations', 'supabase'].flatMap((name) =>
+    const built = ['index', 'memory', 'migrations', 'postgres', 'supabase'].flatMap((name) =>
       ['cjs', 'd.cts', 'd.ts', 'js'].map((extension) => `dist/${name}.${extension}`),
     );
     const expected = [...built, 'LICENSE', 'README.md', 'package.json'];

@@ -1,6 +1,8 @@
 import { createClient } from '@supabase/supabase-js';
 import { MemoryStatusStore } from 'bullmq-job-status/memory';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
+import { Pool } from 'pg';
 import { inject } from 'vitest';
 import WebSocket from 'ws';
 import type { StatusStore } from '../../src/store.ts';
@@ -22,4 +24,16 @@ export function supabaseClient(key?: string) {
 export const STORES: Readonly<Record<string, () => WholeStore>> = {
   memory: () => new MemoryStatusStore(),
   Supabase: () => new SupabaseStatusStore(supabaseClient()),
+  Postgres: () => new PostgresStatusStore(pool()),
 };
+
+let shared: Pool | undefined;
+
+/** A pool on the tests' Postgres, one for each test file; it holds no process open. */
+function pool(): Pool {
+  shared ??= new Pool({
+    connectionString: inject('parts').connectionString,
+    allowExitOnIdle: true,
+  });
+  return shared;
+}

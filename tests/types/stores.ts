@@ -6,7 +6,9 @@ import {
   type StatusStore,
   type StatusUpdate,
 } from 'bullmq-job-status';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
+import pg from 'pg';
 import { holds, some, type IsAny, type Same } from './expect-type.ts';
 import type { Database, DatabaseWithoutTable } from './supabase-database.ts';
 
@@ -27,9 +29,24 @@ new SupabaseStatusStore(createClient(url, key), { tabel: 'status' });
 // @ts-expect-error the URL is no client
 new SupabaseStatusStore(url);
 
-/* Both are stores, and their rows are typed through and through. */
+/* So is everything of pg's that runs a query, and of others' that has its one method. */
+
+new PostgresStatusStore(new pg.Pool());
+new PostgresStatusStore(new pg.Client(), { schema: 'jobs', table: undefined });
+new PostgresStatusStore(some<pg.PoolClient>());
+new PostgresStatusStore({
+  query: async (text: string, values: unknown[]) => ({ rows: [text, values] }),
+});
+
+// @ts-expect-error a connection string is no client
+new PostgresStatusStore('postgres://localhost');
+// @ts-expect-error a misspelt option
+new PostgresStatusStore(new pg.Pool(), { tabel: 'status' });
+
+/* All are stores, and their rows are typed through and through. */
 
 holds<SupabaseStatusStore extends StatusStore ? true : false>();
+holds<PostgresStatusStore extends StatusStore ? true : false>();
 holds<MemoryStatusStore extends StatusStore ? true : false>();
 holds<Same<Awaited<ReturnType<SupabaseStatusStore['get']>>, JobStatus | undefined>>();
 
@@ -40,6 +57,7 @@ type Untyped<T> = {
 holds<Same<Untyped<JobStatus>, never>>();
 holds<Same<Untyped<StatusUpdate>, never>>();
 holds<Same<Untyped<SupabaseStatusStore>, never>>();
+holds<Same<Untyped<PostgresStatusStore>, never>>();
 holds<Same<Untyped<MemoryStatusStore>, never>>();
 holds<Same<Untyped<StatusStore>, never>>();
 

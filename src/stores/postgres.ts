@@ -1,0 +1,128 @@
+import { codeOf, JobStatusError, kindOf, messageOf } from '../errors.ts';
+import { foldUpdates } from '../merge.ts';
+import { quoteIdentifier, tableNames, type TableOptions } from '../migrations/names.ts';
+import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
+import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
+import { unlike } from '../validate.ts';
+import { resolveDeletion, resolveQuery, storedKey, toPage, type ResolvedFilter } from './query.ts';
+import { fromRow, toRecord, type Row } from './row.ts';
+import { codeOfSqlState } from './sqlstate.ts';
+
+export type { TableOptions } from '../migrations/names.ts';
+
+/** The one method of `pg.Pool`, `pg.Client` and their like that the store needs. */
+export interface PostgresClientLike {
+  query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
+}
+
+/**
+ * Keeps rows in a Postgres table, by any client with pg's `query(text, values)`: one statement for a
+ * whole batch. Create the table once with `migrationSql()` or `migrate()` of
+ * `bullmq-job-status/migrations`.
+ *
+ * @example
+ * const store = new PostgresStatusStore(new Pool({ connectionString }));
+ */
+export class PostgresStatusStore implements StatusStore {
+  readonly #client: PostgresClientLike;
+  readonly #table: string;
+  readonly #writeFunction: string;
+
+  /**
+   * @param client a `pg.Pool` or `pg.Client`, connected; the store never ends it
+   * @throws {InvalidArgumentError} where the client is none, a name is empty, too long, or holds `U+0000`
+   */
+  constructor(client: PostgresClientLike, options?: TableOptions) {
+    if (typeof (client as Partial<PostgresClientLike> | undefined)?.query !== 'function') {
+      throw unlike('client', "a client with pg's query(text, values)", kindOf(client));
+    }
+    const { schema, table, writeFunction } = tableNames(options);
+    this.#client = client;
+    this.#table = `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+    this.#writeFunction = `${quoteIdentifier(schema)}.${quoteIdentifier(writeFunction)}`;
+  }
+
+  async write(updates: readonly StatusUpdate[]): Promise<void> {
+    const records = foldUpdates(updates).map(toRecord);
+    await this.#query(`select ${this.#writeFunction}($1::jsonb)`, [JSON.stringify(records)]);
+  }
+
+  async get(key: JobKey): Promise<JobStatus | undefined> {
+    const { queue, jobId } = storedKey(key);
+    const [row] = await this.#rows('where queue = $1 and job_id = $2', [queue, jobId]);
+    return row;
+  }
+
+  async list(query?: StatusQuery): Promise<StatusPage> {
+    const { filter, limit, after } = resolveQuery(query);
+    const { conditions, values } = conditionsOf(filter);
+    if (after !== undefined) {
+      const n = values.push(after.createdAt.toISOString(), after.queue, after.jobId);
+      conditions.push(`(created_at, queue, job_id) < ($${n - 2}, $${n - 1}, $${n})`);
+    }
+    values.push(limit + 1);
+    const order = `order by created_at desc, queue desc, job_id desc limit $${values.length}`;
+    return toPage(await this.#rows(`where ${conditions.join(' and ')} ${order}`, values), limit);
+  }
+
+  async count(query?: StatusQuery): Promise<number> {
+    const { conditions, values } = conditionsOf(resolveQuery(query).filter);
+    return this.#count(
+      `select count(*) from ${this.#table} where ${conditions.join(' and ')}`,
+      values,
+    );
+  }
+
+  async delete(query: StatusFilter): Promise<number> {
+    const { conditions, values } = conditionsOf(resolveDeletion(query));
+    const deletion = `delete from ${this.#table} where ${conditions.join(' and ')} returning 1`;
+    return this.#count(`with deleted as (${deletion}) select count(*) from deleted`, values);
+  }
+
+  /** Rows as JSON, so that neither the client's type parsers nor its time zone have a say in them. */
+  async #rows(rest: string, values: unknown[]): Promise<JobStatus[]> {
+    const rows = await this.#query(
+      `select to_jsonb(t) as row from ${this.#table} t ${rest}`,
+      values,
+    );
+    return rows.map(({ row }) => fromRow(row as Row));
+  }
+
+  async #count(sql: string, values: unknown[]): Promise<number> {
+    const [row] = await this.#query(sql, values);
+    return Number(row?.['count']);
+  }
+
+  async #query(sql: string, values: unknown[]): Promise<Row[]> {
+    try {
+      const { rows } = await this.#client.query(sql, values);
+      return rows as Row[];
+    } catch (cause) {
+      // Postgres' detail quotes the row: there for who asks the cause for it, but not for logs.
+      if (cause instanceof Error) Object.defineProperty(cause, 'detail', { enumerable: false });
+      const code = codeOfSqlState(codeOf(cause));
+      const hint =
+        code === 'ERR_STORE_SETUP'
+          ? `. Check the role, and that migrationSql() of bullmq-job-status/migrations was run: it creates ${this.#table} and ${this.#writeFunction}`
+          : '';
+      throw new JobStatusError(code, `Postgres failed: ${messageOf(cause)}${hint}`, { cause });
+    }
+  }
+}
+
+function conditionsOf(filter: ResolvedFilter): { conditions: string[]; values: unknown[] } {
+  const { queue, name, status, createdFrom, createdBefore, updatedBefore } = filter;
+  // One that always holds, so that there is a `where` whatever else is asked.
+  const conditions = ['true'];
+  const values: unknown[] = [];
+  const add = (condition: string, value: unknown) => {
+    if (value !== undefined) conditions.push(`${condition} $${values.push(value)}`);
+  };
+  add('queue =', queue);
+  add('name =', name);
+  if (status !== undefined) conditions.push(`status = any($${values.push(status)}::text[])`);
+  add('created_at >=', createdFrom?.toISOString());
+  add('created_at <', createdBefore?.toISOString());
+  add('updated_at <', updatedBefore?.toISOString());
+  return { conditions, values };
+}
