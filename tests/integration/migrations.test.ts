@@ -61,15 +61,15 @@ describe('tables of any name, in any schema', () => {
     };
     await runSql(
       connectionString,
-      'do $$ begin create role reader; exception when duplicate_object then null; end $$',
+      'do $$ begin create role authenticated; exception when duplicate_object then null; end $$',
     );
     await runSql(connectionString, migrationSql());
     await runSql(
       connectionString,
-      'grant select on job_status to reader; grant execute on function job_status_write to reader',
+      'grant select on job_status to authenticated; grant execute on function job_status_write to authenticated',
     );
     const before = await grants();
-    expect(JSON.stringify(before)).toMatch(/reader=r.*reader=X/);
+    expect(JSON.stringify(before)).toMatch(/authenticated=r.*authenticated=X/);
     await runSql(connectionString, migrationSql());
     expect(await grants()).toEqual(before);
   });
