@@ -98,6 +98,15 @@ describe('bad input gets a clear error at once', () => {
     await other.close();
   });
 
+  test.each(['toString', 'constructor', 'hasOwnProperty'])(
+    'the key %s, which every object has',
+    (key) => {
+      expect(() => attach(worker, store, { [key]: 5 })).toThrow(
+        `Unknown key \`${key}\` in options`,
+      );
+    },
+  );
+
   test('an explicit undefined means the default', async () => {
     const everything = {
       capture: undefined,
