@@ -32,9 +32,9 @@ export interface StatusTracker extends AsyncDisposable {
 /**
  * Tracks every job that a BullMQ worker runs into a store, from now on.
  *
- * No job waits for it or fails by it: the store is written to beside the jobs, and
- * what goes wrong is told to `options.onError`. `worker.close()` resolves once all is stored, or after
- * `flushTimeoutMs`; `process.exit()` without it loses what is not stored yet.
+ * No job waits for it or fails by it: the store is written to beside the jobs, and what goes wrong is
+ * told to `options.onError`. `worker.close()` resolves once all is stored, or after `flushTimeoutMs`;
+ * `process.exit()` without it loses what is not stored yet.
  *
  * @param worker any BullMQ `Worker`, running or not
  * @param store where the rows go; several workers may share one, and a worker may have several

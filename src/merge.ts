@@ -2,8 +2,7 @@ import { keyOf } from './key.ts';
 import type { JobState, JobStatus, StatusUpdate } from './types.ts';
 
 /*
- * The law. It stands twice: here, and in SQL as the merge function of `migrations/schema.ts`; change
- * neither alone.
+ * The law. It stands twice: here, and in SQL in `migrations/law.ts`; change neither alone.
  *
  * Order. Which of two snapshots of one job is newer is read off the two alone:
  *   1. where both know their attempt's raw start and the two lie more than 5 s apart, the later start
@@ -22,7 +21,8 @@ import type { JobState, JobStatus, StatusUpdate } from './types.ts';
  *
  * Hence every order, every repetition and every grouping of a set of snapshots ends in one row, and
  * each row on the way there is lawful. What that asks of the world: clocks of two hosts within 2.5 s
- * of each other, and 5 s between the end of a run and a retry that resets the counters.
+ * of each other; and where a retry resets the counters, a start that reads more than 5 s later than the
+ * last one: 5 s on one host, up to 7.5 s between two.
  */
 
 /** How far apart two raw starts lie, in ms, before they alone decide which is newer (rule 1). */

@@ -65,8 +65,7 @@ export interface TrackingOptions<Job = unknown> {
   /**
    * How many jobs' updates wait in memory at most while the store is away or slow: 1 to 10,000,000.
    * Past it, starts and progress are given up before ends, those first in line first, each counted
-   * and reported.
-   * Count on about 1 kB each, and their values.
+   * and reported. Count on about 1 kB each, and their values.
    *
    * @default 100_000
    */
@@ -77,8 +76,8 @@ export interface TrackingOptions<Job = unknown> {
 
   /**
    * How long to wait before a failed write is tried again, in ms: at first `minMs` (1 to 3,600,000),
-   * then twice as long each time up to `maxMs`, each with jitter. A store's own `retryAfterMs` is kept, up to an hour;
-   * while somebody flushes, no rest is longer than 250 ms.
+   * then twice as long each time up to `maxMs`, each with jitter. A store's own `retryAfterMs` is kept,
+   * up to an hour; while somebody flushes, no rest is longer than 250 ms.
    *
    * @default { minMs: 100, maxMs: 30_000 }
    */
@@ -96,8 +95,8 @@ export interface TrackingOptions<Job = unknown> {
 
   /**
    * Told of everything that went wrong: `error.code` says what, `updates` which snapshots it is about.
-   * Without it, and without a `logger`, the first error of each code becomes a
-   * process warning, once for each tracker.
+   * Without it, and without a `logger`, the first error of each code becomes a process warning, once
+   * for each tracker.
    */
   readonly onError?:
     ((error: JobStatusError, updates: readonly StatusUpdate[]) => void) | undefined;
@@ -157,7 +156,8 @@ const RULES: Rules = {
 export function resolveOptions<Job>(options?: TrackingOptions<Job>): ResolvedOptions<Job> {
   const resolved = resolve('options', options, RULES) as unknown as ResolvedOptions<Job>;
   const { minMs, maxMs } = resolved.backoff;
-  if (maxMs < minMs)
+  if (maxMs < minMs) {
     throw unlike('options.backoff.maxMs', `at least minMs (${minMs})`, String(maxMs));
+  }
   return resolved;
 }

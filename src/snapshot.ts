@@ -36,7 +36,7 @@ export interface Capture {
   /** Replaces a value before it is kept. */
   redact(value: unknown, field: CapturedField, job: TrackableJob): unknown;
   metadata(job: TrackableJob): unknown;
-  /** Told where one of the two above threw; the snapshot goes on without the value. */
+  /** Told where a hook threw; the snapshot goes on without what it would have given. */
   hookFailed(hook: 'filter' | 'redact' | 'metadata', thrown: unknown): void;
 }
 
@@ -113,8 +113,9 @@ function statusAfter(type: JobEvent['type'], job: TrackableJob): JobState {
 /** BullMQ leaves `failedReason` on a job that completes in the end; for us a completed job has no error. */
 function errorAfter(type: JobEvent['type'], thrown: unknown, job: TrackableJob): JobError | null {
   // Programs throw strings too, and a job that stalled too often fails with no error thrown.
-  if (type === 'failed')
+  if (type === 'failed') {
     return toJobError(isErrorLike(thrown) ? thrown : { message: thrown ?? job.failedReason });
+  }
   if (type === 'completed' || job.failedReason === undefined) return null;
   // What the queue keeps of the last failure: its message, and its stack, which begins with its name.
   const stack = job.stacktrace?.at(-1);

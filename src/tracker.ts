@@ -46,9 +46,11 @@ export function createTracker(
       if (update === undefined) return;
       latest.set(job, update);
       batcher.take(update);
-      // As a row: the raw readings beside the times that the law makes of them.
-      const row = { event: event.type, ...mergeStatus(undefined, update), ...NO_VALUES };
-      logger?.debug(row, 'job status observed');
+      // As a row: the raw readings beside the times that the law makes of them. Nothing without a logger.
+      logger?.debug(
+        { event: event.type, ...mergeStatus(undefined, update), ...NO_VALUES },
+        'job status observed',
+      );
     } catch (thrown) {
       reportHook(`A job was not tracked at "${event.type}"`, thrown);
     }

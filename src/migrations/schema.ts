@@ -8,7 +8,7 @@ import {
 } from './names.ts';
 import { JOB_STATES } from '../types.ts';
 
-/** The version of the database's objects, kept as the table's comment. */
+/** The version of the database's objects, kept as the comment of the table and of the function. */
 const SCHEMA_VERSION = 1;
 
 /** Every column in the order of the table: its name and type. A batch's records have the same names. */
@@ -49,6 +49,7 @@ const NULLABLE = [
   'finished_on',
   'first_processed_on',
 ];
+
 /**
  * The SQL of everything the Postgres and Supabase stores need: table, constraint, indexes, the merge
  * function, and who may use them. Run it in one transaction, as `migrate` does. It may be run again, and
