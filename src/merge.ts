@@ -1,5 +1,5 @@
 import { keyOf } from './key.ts';
-import type { JobState, JobStatus, StatusUpdate } from './types.ts';
+import { FINISHED_STATES, type JobState, type JobStatus, type StatusUpdate } from './types.ts';
 
 /*
  * The law. It stands twice: here, and in SQL in `migrations/law.ts`; change neither alone.
@@ -36,10 +36,8 @@ export function phaseOf(status: JobState): number {
 
 /** Whether nothing follows this status unless somebody adds or retries the job by hand. */
 export function isFinished(status: JobState): boolean {
-  return FINISHED.includes(status);
+  return (FINISHED_STATES as readonly JobState[]).includes(status);
 }
-
-const FINISHED: readonly JobState[] = ['completed', 'failed', 'cancelled', 'removed'];
 
 /**
  * Merges a snapshot into a row: pure, with no clock, in any order, any number of times.

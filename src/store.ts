@@ -1,4 +1,11 @@
-import type { JobKey, JobState, JobStatus, StatusUpdate } from './types.ts';
+import type {
+  FinishedState,
+  JobKey,
+  JobState,
+  JobStatus,
+  JsonValue,
+  StatusUpdate,
+} from './types.ts';
 
 /**
  * Where rows are kept. The first two methods make a store; the others let people read and clean it.
@@ -34,10 +41,17 @@ export interface StatusStore {
   count?(query?: StatusQuery): Promise<number>;
 
   /**
-   * Deletes the rows that match, and says how many they were: retention. At least one condition must
-   * be given.
+   * Deletes the rows that match, and says how many they were. At least one condition must be given. In
+   * a database it is one statement; for more rows than that should hold, there is `prune`.
    */
   delete?(query: StatusFilter): Promise<number>;
+
+  /**
+   * Deletes the rows of jobs that ended long ago, and says how many they were: retention. In steps of
+   * 1,000 rows, each a transaction of its own, so that no lock is held for long; what was deleted
+   * before a step failed stays deleted, and calling it again goes on from there.
+   */
+  prune?(options: PruneOptions): Promise<number>;
 
   /** Lets go of what the store itself opened; of a client that it was given, nothing. */
   close?(): Promise<void>;
@@ -53,8 +67,27 @@ export interface StatusFilter {
   readonly createdFrom?: Date | undefined;
   /** Added before this time. */
   readonly createdBefore?: Date | undefined;
+  /** Ended at this time or later: completed, failed for good, cancelled, or found removed. */
+  readonly finishedFrom?: Date | undefined;
+  /** Ended before this time. */
+  readonly finishedBefore?: Date | undefined;
   /** Last changed before this time. */
   readonly updatedBefore?: Date | undefined;
+  /**
+   * What the row's `metadata` contains, as Postgres' `@>` has it: every key given is there with its
+   * value; objects within may have other keys besides, and arrays other items, in any order.
+   */
+  readonly metadata?: { readonly [key: string]: JsonValue } | undefined;
+}
+
+/** Which rows `prune` deletes. */
+export interface PruneOptions {
+  /** Jobs that ended before this time; or, as a number, at least so many ms ago. */
+  readonly olderThan: Date | number;
+  /** @default every one of them */
+  readonly statuses?: readonly FinishedState[] | undefined;
+  /** Ends it after the step under way; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Which rows, and which page of them. */

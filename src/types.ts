@@ -17,6 +17,11 @@ export const JOB_STATES = [
   'removed',
 ] as const;
 
+/** The states that nothing follows, unless somebody adds or retries the job by hand. */
+export type FinishedState = (typeof FINISHED_STATES)[number];
+
+export const FINISHED_STATES = ['completed', 'failed', 'cancelled', 'removed'] as const;
+
 /** What JSON can hold. Everything a row keeps of a job's own values has this shape. */
 export type JsonValue =
   string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };

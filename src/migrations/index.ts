@@ -1,8 +1,8 @@
-import type { TableOptions } from './names.ts';
-import { migrationSql } from './schema.ts';
+import { migrationSql, type MigrationOptions } from './script.ts';
 
+export { checkSchema, type SchemaReport } from './check.ts';
 export type { TableOptions } from './names.ts';
-export { migrationSql };
+export { migrationSql, type MigrationOptions };
 
 /** The one method of `pg.Pool` and `pg.Client` that `migrate` needs. */
 export interface MigrationClient {
@@ -14,9 +14,8 @@ export interface MigrationClient {
  * waits for the one before it.
  *
  * @param client a `pg.Pool` or `pg.Client` of a role that may create tables in the schema, and the schema where it
- *   is missing
+ *   is missing; to upgrade, the role that owns the table
  */
-export async function migrate(client: MigrationClient, options?: TableOptions): Promise<void> {
-  // Statements that come in one text are one transaction.
+export async function migrate(client: MigrationClient, options?: MigrationOptions): Promise<void> {
   await client.query(migrationSql(options));
 }

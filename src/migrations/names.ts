@@ -5,43 +5,61 @@ import { resolve, type Rule, type Rules } from '../validate.ts';
 export interface TableOptions {
   /** @default "public" */
   readonly schema?: string | undefined;
-  /** At most 46 bytes, for the names of the table's constraint and function end in more. @default "job_status" */
+  /** At most 46 bytes, for the names of the table's constraints, indexes and functions end in more. @default "job_status" */
   readonly table?: string | undefined;
 }
 
-/** The names of everything that belongs to one table, as they are and not quoted. */
+/** The names of everything that belongs to one table. */
 export interface TableNames {
+  /** As they are, not quoted. */
   readonly schema: string;
   readonly table: string;
   /** The function that merges a batch. */
   readonly writeFunction: string;
-  /** The constraint that states the time law. */
-  readonly timestampsCheck: string;
-  readonly statusCheck: string;
+  /** The function that deletes finished rows, so many at a time. */
+  readonly pruneFunction: string;
+  /** A name in the schema as SQL: `"public"."job_status"`. */
+  readonly qualify: (this: void, name: string) => string;
 }
 
 /** Postgres cuts longer names off, without an error. */
 const MAX_NAME_BYTES = 63;
-const TIMESTAMPS_CHECK = '_timestamps_check';
+const LONGEST_ENDING = '_timestamps_check';
+
+const RULES: Rules = {
+  schema: nameRule('public', MAX_NAME_BYTES),
+  table: nameRule('job_status', MAX_NAME_BYTES - LONGEST_ENDING.length),
+};
 
 /**
  * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`, or an option is unknown
  */
 export function tableNames(options?: TableOptions): TableNames {
-  const { schema, table } = resolve('options', options, RULES) as { schema: string; table: string };
+  return resolveNames(options, {}).names;
+}
+
+/**
+ * The names, and what the options say beside them.
+ *
+ * @throws {InvalidArgumentError} as `tableNames`
+ */
+export function resolveNames(
+  options: TableOptions | undefined,
+  rules: Rules,
+): { readonly names: TableNames; readonly rest: Readonly<Record<string, unknown>> } {
+  const { schema, table, ...rest } = resolve('options', options, { ...RULES, ...rules });
+  return { names: namesOf(schema as string, table as string), rest };
+}
+
+function namesOf(schema: string, table: string): TableNames {
   return {
     schema,
     table,
     writeFunction: `${table}_write`,
-    timestampsCheck: `${table}${TIMESTAMPS_CHECK}`,
-    statusCheck: `${table}_status_check`,
+    pruneFunction: `${table}_prune`,
+    qualify: (name) => `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`,
   };
 }
-
-const RULES: Rules = {
-  schema: nameRule('public', MAX_NAME_BYTES),
-  table: nameRule('job_status', MAX_NAME_BYTES - TIMESTAMPS_CHECK.length),
-};
 
 function nameRule(fallback: string, maxBytes: number): Rule {
   return {
@@ -65,9 +83,9 @@ export function quoteLiteral(text: string): string {
   return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
 }
 
-/** A tag to dollar-quote SQL with in which these names stand: one that none of them contains. */
-export function dollarTag({ schema, table }: TableNames): string {
-  let tag = '$sql$';
-  while (`${schema}${table}`.includes(tag)) tag = `$_${tag.slice(1)}`;
+/** A tag to dollar-quote SQL with in which these names stand: one that neither of them contains. */
+export function dollarTag({ schema, table }: TableNames, word: string): string {
+  let tag = `$${word}$`;
+  while (`${schema} ${table}`.includes(tag)) tag = `$_${tag.slice(1)}`;
   return tag;
 }

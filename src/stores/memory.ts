@@ -1,7 +1,9 @@
 import { keyOf } from '../key.ts';
 import { mergeStatus } from '../merge.ts';
-import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
+import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
+import { contains } from './containment.ts';
+import { resolvePrune } from './prune.ts';
 import {
   resolveDeletion,
   resolveQuery,
@@ -42,29 +44,51 @@ export class MemoryStatusStore implements StatusStore {
   }
 
   async delete(query: StatusFilter): Promise<number> {
-    const rows = this.#matching(resolveDeletion(query));
+    return this.#delete(resolveDeletion(query));
+  }
+
+  async prune(options: PruneOptions): Promise<number> {
+    const { olderThan, statuses, signal } = resolvePrune(options);
+    signal?.throwIfAborted();
+    return this.#delete({ finishedBefore: olderThan, status: statuses });
+  }
+
+  #delete(filter: ResolvedFilter): number {
+    const rows = this.#matching(filter);
     for (const row of rows) this.#rows.delete(keyOf(row));
     return rows.length;
   }
 
-  #matching({
-    queue,
-    name,
-    status,
-    createdFrom,
-    createdBefore,
-    updatedBefore,
-  }: ResolvedFilter): JobStatus[] {
-    return [...this.#rows.values()].filter(
-      (row) =>
-        (queue === undefined || row.queue === queue) &&
-        (name === undefined || row.name === name) &&
-        (status === undefined || status.includes(row.status)) &&
-        (createdFrom === undefined || row.createdAt >= createdFrom) &&
-        (createdBefore === undefined || row.createdAt < createdBefore) &&
-        (updatedBefore === undefined || row.updatedAt < updatedBefore),
-    );
+  #matching(filter: ResolvedFilter): JobStatus[] {
+    return [...this.#rows.values()].filter((row) => matches(row, filter));
   }
+}
+
+function matches(row: JobStatus, filter: ResolvedFilter): boolean {
+  const { queue, name, status, metadata } = filter;
+  return (
+    (queue === undefined || row.queue === queue) &&
+    (name === undefined || row.name === name) &&
+    (status === undefined || status.includes(row.status)) &&
+    (metadata === undefined || contains(row.metadata, metadata)) &&
+    isWithin(row.createdAt, filter.createdFrom, filter.createdBefore) &&
+    isWithin(finishedAt(row), filter.finishedFrom, filter.finishedBefore) &&
+    isWithin(row.updatedAt, undefined, filter.updatedBefore)
+  );
+}
+
+/** Whether a time lies from the one on and before the other; what never came lies in no range. */
+function isWithin(time: Date | null, from: Date | undefined, before: Date | undefined): boolean {
+  if (from === undefined && before === undefined) return true;
+  return (
+    time !== null && (from === undefined || time >= from) && (before === undefined || time < before)
+  );
+}
+
+/** When the job ended, however it did; of a removed job, when that was found. */
+function finishedAt(row: JobStatus): Date | null {
+  const ended = row.completedAt ?? row.failedAt ?? row.cancelledAt;
+  return ended ?? (row.status === 'removed' ? row.updatedAt : null);
 }
 
 /** Newest first; rows of one millisecond by their keys, downwards too. */

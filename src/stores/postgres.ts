@@ -1,12 +1,15 @@
 import { codeOf, JobStatusError, kindOf, messageOf } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
-import { quoteIdentifier, tableNames, type TableOptions } from '../migrations/names.ts';
-import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
+import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
+import { SCHEMA_VERSION } from '../migrations/version.ts';
+import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
+import { PRUNE_STEP, pruneInSteps, resolvePrune } from './prune.ts';
 import { resolveDeletion, resolveQuery, storedKey, toPage, type ResolvedFilter } from './query.ts';
 import { fromRow, toRecord, type Row } from './row.ts';
-import { codeOfSqlState } from './sqlstate.ts';
+import { tableFlags } from './setup.ts';
+import { codeOfSqlState, isMissing } from './sqlstate.ts';
 
 export type { TableOptions } from '../migrations/names.ts';
 
@@ -25,8 +28,8 @@ export interface PostgresClientLike {
  */
 export class PostgresStatusStore implements StatusStore {
   readonly #client: PostgresClientLike;
+  readonly #names: TableNames;
   readonly #table: string;
-  readonly #writeFunction: string;
 
   /**
    * @param client a `pg.Pool` or `pg.Client`, connected; the store never ends it
@@ -36,15 +39,15 @@ export class PostgresStatusStore implements StatusStore {
     if (typeof (client as Partial<PostgresClientLike> | undefined)?.query !== 'function') {
       throw unlike('client', "a client with pg's query(text, values)", kindOf(client));
     }
-    const { schema, table, writeFunction } = tableNames(options);
     this.#client = client;
-    this.#table = `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
-    this.#writeFunction = `${quoteIdentifier(schema)}.${quoteIdentifier(writeFunction)}`;
+    this.#names = tableNames(options);
+    this.#table = this.#names.qualify(this.#names.table);
   }
 
   async write(updates: readonly StatusUpdate[]): Promise<void> {
     const records = foldUpdates(updates).map(toRecord);
-    await this.#query(`select ${this.#writeFunction}($1::jsonb)`, [JSON.stringify(records)]);
+    const call = `select ${this.#names.qualify(this.#names.writeFunction)}($1::jsonb, ${SCHEMA_VERSION})`;
+    await this.#query(call, [JSON.stringify(records)]);
   }
 
   async get(key: JobKey): Promise<JobStatus | undefined> {
@@ -58,6 +61,8 @@ export class PostgresStatusStore implements StatusStore {
     const { conditions, values } = conditionsOf(filter);
     if (after !== undefined) {
       const n = values.push(after.createdAt.toISOString(), after.queue, after.jobId);
+      // The first condition is the index's; the other says which rows of that very millisecond.
+      conditions.push(`created_at <= $${n - 2}`);
       conditions.push(`(created_at, queue, job_id) < ($${n - 2}, $${n - 1}, $${n})`);
     }
     values.push(limit + 1);
@@ -77,6 +82,13 @@ export class PostgresStatusStore implements StatusStore {
     const { conditions, values } = conditionsOf(resolveDeletion(query));
     const deletion = `delete from ${this.#table} where ${conditions.join(' and ')} returning 1`;
     return this.#count(`with deleted as (${deletion}) select count(*) from deleted`, values);
+  }
+
+  async prune(options: PruneOptions): Promise<number> {
+    const resolved = resolvePrune(options);
+    const call = `select ${this.#names.qualify(this.#names.pruneFunction)}($1, $2, ${PRUNE_STEP}) as count`;
+    const values = [resolved.olderThan.toISOString(), resolved.statuses];
+    return pruneInSteps(resolved, () => this.#count(call, values));
   }
 
   /** Rows as JSON, so that neither the client's type parsers nor its time zone have a say in them. */
@@ -100,18 +112,22 @@ export class PostgresStatusStore implements StatusStore {
     } catch (cause) {
       // Postgres' detail quotes the row: there for who asks the cause for it, but not for logs.
       if (cause instanceof Error) Object.defineProperty(cause, 'detail', { enumerable: false });
-      const code = codeOfSqlState(codeOf(cause));
-      const hint =
-        code === 'ERR_STORE_SETUP'
-          ? `. Check the role, and that migrationSql() of bullmq-job-status/migrations was run: it creates ${this.#table} and ${this.#writeFunction}`
-          : '';
+      const state = codeOf(cause);
+      const code = codeOfSqlState(state);
+      const hint = code === 'ERR_STORE_SETUP' ? `. ${this.#whatToDo(state)}` : '';
       throw new JobStatusError(code, `Postgres failed: ${messageOf(cause)}${hint}`, { cause });
     }
+  }
+
+  #whatToDo(state: string): string {
+    if (!isMissing(state)) return "Check the client's database, its role, and what the role may do";
+    const command = `npx bullmq-job-status migrate --database-url <url>${tableFlags(this.#names)}`;
+    return `Run \`${command}\`, or migrate() of bullmq-job-status/migrations`;
   }
 }
 
 function conditionsOf(filter: ResolvedFilter): { conditions: string[]; values: unknown[] } {
-  const { queue, name, status, createdFrom, createdBefore, updatedBefore } = filter;
+  const { queue, name, status, metadata } = filter;
   // One that always holds, so that there is a `where` whatever else is asked.
   const conditions = ['true'];
   const values: unknown[] = [];
@@ -121,8 +137,11 @@ function conditionsOf(filter: ResolvedFilter): { conditions: string[]; values: u
   add('queue =', queue);
   add('name =', name);
   if (status !== undefined) conditions.push(`status = any($${values.push(status)}::text[])`);
-  add('created_at >=', createdFrom?.toISOString());
-  add('created_at <', createdBefore?.toISOString());
-  add('updated_at <', updatedBefore?.toISOString());
+  add('metadata @>', metadata && JSON.stringify(metadata));
+  add('created_at >=', filter.createdFrom?.toISOString());
+  add('created_at <', filter.createdBefore?.toISOString());
+  add('finished_at >=', filter.finishedFrom?.toISOString());
+  add('finished_at <', filter.finishedBefore?.toISOString());
+  add('updated_at <', filter.updatedBefore?.toISOString());
   return { conditions, values };
 }

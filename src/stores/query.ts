@@ -1,8 +1,15 @@
-import type { StatusFilter, StatusQuery } from '../store.ts';
 import { describe } from '../errors.ts';
 import { toText } from '../storable.ts';
-import { JOB_STATES, type JobKey, type JobState, type JobStatus } from '../types.ts';
+import type { StatusFilter, StatusQuery } from '../store.ts';
+import {
+  FINISHED_STATES,
+  JOB_STATES,
+  type JobKey,
+  type JobState,
+  type JobStatus,
+} from '../types.ts';
 import { resolve, unlike, wholeNumber, type Rule, type Rules } from '../validate.ts';
+import { isJsonRecord } from './containment.ts';
 
 /** A place in the order of `list`: newest `createdAt` first, then by key, so that no two rows share one. */
 export interface Place {
@@ -17,7 +24,7 @@ export type ResolvedFilter = Omit<StatusFilter, 'status'> & {
 };
 
 const TEXT: Rule = { expected: 'a string', holds: (value) => typeof value === 'string' };
-const TIME: Rule = {
+export const TIME: Rule = {
   expected: 'a Date of the years 1970 to 9999',
   holds: (value) => value instanceof Date && value >= FIRST && value <= LAST,
 };
@@ -34,7 +41,13 @@ const FILTER_RULES: Rules = {
   status: STATUS,
   createdFrom: TIME,
   createdBefore: TIME,
+  finishedFrom: TIME,
+  finishedBefore: TIME,
   updatedBefore: TIME,
+  metadata: {
+    expected: 'an object of JSON values, with at least one key',
+    holds: (value) => isJsonRecord(value) && Object.keys(value).length > 0,
+  },
 };
 
 const QUERY_RULES: Rules = { ...FILTER_RULES, limit: wholeNumber(50, 1, 1_000), cursor: TEXT };
@@ -62,17 +75,23 @@ export function resolveDeletion(query: StatusFilter): ResolvedFilter {
 }
 
 /** A filter as the stores take it: names as rows have them, and a list of statuses. */
-function toStored({ status, queue, name, ...times }: StatusFilter): ResolvedFilter {
+function toStored({ status, queue, name, ...rest }: StatusFilter): ResolvedFilter {
+  const isOfFinished = rest.finishedFrom !== undefined || rest.finishedBefore !== undefined;
+  // A database finds ends by their status: its index begins with it.
+  const statuses = status ?? (isOfFinished ? FINISHED_STATES : undefined);
   return {
-    ...times,
+    ...rest,
     ...(queue !== undefined && { queue: toText(queue) }),
     ...(name !== undefined && { name: toText(name) }),
-    ...(status !== undefined && { status: [status].flat() }),
+    ...(statuses !== undefined && { status: [statuses].flat() }),
   };
 }
 
 /** A key as rows have it. */
-export function storedKey({ queue, jobId }: JobKey): JobKey {
+export function storedKey(key: JobKey): JobKey {
+  const { queue, jobId } = (key ?? {}) as Partial<JobKey>;
+  if (typeof queue !== 'string') throw unlike('key.queue', 'a string', describe(queue));
+  if (typeof jobId !== 'string') throw unlike('key.jobId', 'a string', describe(jobId));
   return { queue: toText(queue), jobId: toText(jobId) };
 }
 

@@ -14,3 +14,8 @@ export function codeOfSqlState(state: string): JobStatusErrorCode {
   if (/^(3D|3F|28|42)/.test(state)) return 'ERR_STORE_SETUP';
   return 'ERR_STORE_UNAVAILABLE';
 }
+
+/** Whether it says that there is no such schema, table, column or function: that a migration was not run. */
+export function isMissing(state: string): boolean {
+  return ['3F000', '42P01', '42703', '42883'].includes(state);
+}

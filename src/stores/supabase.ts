@@ -1,9 +1,11 @@
 import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
-import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
+import { SCHEMA_VERSION } from '../migrations/version.ts';
+import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
+import { PRUNE_STEP, pruneInSteps, resolvePrune } from './prune.ts';
 import {
   resolveDeletion,
   resolveQuery,
@@ -13,7 +15,8 @@ import {
   type ResolvedFilter,
 } from './query.ts';
 import { fromRow, toRecord, type Row } from './row.ts';
-import { codeOfSqlState } from './sqlstate.ts';
+import { tableFlags } from './setup.ts';
+import { codeOfSqlState, isMissing } from './sqlstate.ts';
 
 export type { TableOptions } from '../migrations/names.ts';
 
@@ -59,7 +62,10 @@ export class SupabaseStatusStore implements StatusStore {
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<void> {
     const records = foldUpdates(updates).map(toRecord);
-    const request = this.#api().rpc(this.#names.writeFunction, { updates: records });
+    const request = this.#api().rpc(this.#names.writeFunction, {
+      updates: records,
+      schema_version: SCHEMA_VERSION,
+    });
     const response = await (signal === undefined ? request : request.abortSignal(signal));
     // The function says how many rows it merged.
     this.#check(response, typeof response.data === 'number');
@@ -74,7 +80,10 @@ export class SupabaseStatusStore implements StatusStore {
   async list(query?: StatusQuery): Promise<StatusPage> {
     const { filter, limit, after } = resolveQuery(query);
     let request = where(this.#table().select('*'), filter);
-    if (after !== undefined) request = request.or(isAfter(after));
+    if (after !== undefined) {
+      // The first condition is the index's; the other says which rows of that very millisecond.
+      request = request.lte('created_at', after.createdAt.toISOString()).or(isAfter(after));
+    }
     for (const column of ['created_at', 'queue', 'job_id']) {
       request = request.order(column, { ascending: false });
     }
@@ -97,6 +106,19 @@ export class SupabaseStatusStore implements StatusStore {
   async delete(query: StatusFilter): Promise<number> {
     const request = this.#table().delete({ count: 'exact' });
     return this.#count(await where(request, resolveDeletion(query)));
+  }
+
+  async prune(options: PruneOptions): Promise<number> {
+    const resolved = resolvePrune(options);
+    return pruneInSteps(resolved, async () => {
+      const response = await this.#api().rpc(this.#names.pruneFunction, {
+        older_than: resolved.olderThan.toISOString(),
+        statuses: resolved.statuses,
+        at_most: PRUNE_STEP,
+      });
+      this.#check(response, typeof response.data === 'number');
+      return response.data as number;
+    });
   }
 
   #api(): Api {
@@ -127,16 +149,21 @@ export class SupabaseStatusStore implements StatusStore {
     if (typeof error === 'object' && error !== null) {
       Object.defineProperty(error, 'details', { enumerable: false });
     }
-    const code = codeOfFailure(status, codeOf(error));
-    const { schema, table, writeFunction } = this.#names;
-    const hint =
-      code === 'ERR_STORE_SETUP'
-        ? `. Check the project's URL and the key (it must be the secret one), and that migrationSql() of bullmq-job-status/migrations was run: it creates ${schema}.${table} and ${schema}.${writeFunction}`
-        : '';
+    const state = codeOf(error);
+    const code = codeOfFailure(status, state);
+    const hint = code === 'ERR_STORE_SETUP' ? `. ${this.#whatToDo(state)}` : '';
     const what =
       error === null ? 'with what is no answer of its API' : (error.message ?? messageOf(error));
     const message = `Supabase answered ${status || 'nothing'}: ${what}${hint}`;
     throw new JobStatusError(code, message, { cause: error });
+  }
+
+  #whatToDo(state: string): string {
+    if (state === 'PGRST106') return "Add the schema to those that the project's API exposes";
+    if (!isMissing(state) && !/^PGRST20[245]$/.test(state))
+      return "Check the project's URL and the key: it must be the secret one";
+    const command = `npx bullmq-job-status init --supabase${tableFlags(this.#names)}`;
+    return `Run \`${command}\` and then \`supabase db push\``;
   }
 }
 
@@ -154,16 +181,23 @@ function codeOfFailure(status: number, code: string): JobStatusErrorCode {
 }
 
 function where(request: Filter, filter: ResolvedFilter): Filter {
-  const { queue, name, status, createdFrom, createdBefore, updatedBefore } = filter;
+  const { queue, name, status, metadata } = filter;
   let narrowed = request;
   if (queue !== undefined) narrowed = narrowed.eq('queue', queue);
   if (name !== undefined) narrowed = narrowed.eq('name', name);
   if (status !== undefined) narrowed = narrowed.in('status', status);
-  if (createdFrom !== undefined) narrowed = narrowed.gte('created_at', createdFrom.toISOString());
-  if (createdBefore !== undefined)
-    narrowed = narrowed.lt('created_at', createdBefore.toISOString());
-  if (updatedBefore !== undefined)
-    narrowed = narrowed.lt('updated_at', updatedBefore.toISOString());
+  if (metadata !== undefined) narrowed = narrowed.contains('metadata', metadata);
+  const from = (column: string, time: Date | undefined) => {
+    if (time !== undefined) narrowed = narrowed.gte(column, time.toISOString());
+  };
+  const before = (column: string, time: Date | undefined) => {
+    if (time !== undefined) narrowed = narrowed.lt(column, time.toISOString());
+  };
+  from('created_at', filter.createdFrom);
+  before('created_at', filter.createdBefore);
+  from('finished_at', filter.finishedFrom);
+  before('finished_at', filter.finishedBefore);
+  before('updated_at', filter.updatedBefore);
   return narrowed;
 }
 
@@ -195,6 +229,8 @@ interface Filter extends PromiseLike<Response> {
   in(column: string, values: readonly string[]): Filter;
   gte(column: string, value: string): Filter;
   lt(column: string, value: string): Filter;
+  lte(column: string, value: string): Filter;
+  contains(column: string, value: object): Filter;
   or(conditions: string): Filter;
   order(column: string, options: { ascending: boolean }): Filter;
   limit(count: number): Filter;

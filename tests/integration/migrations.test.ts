@@ -1,5 +1,5 @@
 import { createClient } from '@supabase/supabase-js';
-import { migrationSql } from 'bullmq-job-status/migrations';
+import { checkSchema, migrationSql } from 'bullmq-job-status/migrations';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -79,11 +79,10 @@ describe('tables of any name, in any schema', () => {
       Array.from({ length: 20 }, () => runSql(postgres.connectionString, migrationSql())),
     );
     await runSql(postgres.connectionString, migrationSql());
-    const [row] = await runSql(
-      postgres.connectionString,
-      "select obj_description('public.job_status'::regclass) as version",
-    );
-    expect(row).toEqual({ version: 'bullmq-job-status, schema version 1' });
+    const client = new Client({ connectionString: postgres.connectionString });
+    await client.connect();
+    expect(await checkSchema(client)).toMatchObject({ installed: 2, differences: [] });
+    await client.end();
   });
 
   test.each([

@@ -86,9 +86,9 @@ describe('one table, two ways to it', () => {
 
 describe('what went wrong is told apart', () => {
   test('no such table: not set up, with what to run', async () => {
-    const store = new PostgresStatusStore(pool, { table: 'nowhere' });
+    const store = new PostgresStatusStore(pool, { table: "no where's" });
     const message = expect.stringContaining(
-      'it creates "public"."nowhere" and "public"."nowhere_write"',
+      "Run `npx bullmq-job-status migrate --database-url <url> --table 'no where'\\''s'`",
     );
     for (const request of [() => store.write(completed('1')), () => store.list()]) {
       await expect(request()).rejects.toMatchObject({ code: 'ERR_STORE_SETUP', message });

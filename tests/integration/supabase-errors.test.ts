@@ -58,7 +58,7 @@ describe('what went wrong is told apart', () => {
   test('no such table: not set up, with what to run', async () => {
     const store = new SupabaseStatusStore(supabaseClient(), { table: 'nowhere' });
     const message = expect.stringContaining(
-      'migrationSql() of bullmq-job-status/migrations was run: it creates public.nowhere and public.nowhere_write',
+      'Run `npx bullmq-job-status init --supabase --table nowhere` and then `supabase db push`',
     );
     await expect(store.write(completed('1'))).rejects.toMatchObject({
       code: 'ERR_STORE_SETUP',

@@ -75,7 +75,7 @@ describe('nobody but the secret key', () => {
       connectionString,
       `select r.rolname from pg_roles r where r.rolname in ('anon', 'authenticated')
         and (has_table_privilege(r.rolname, 'public.job_status', 'select, insert, update, delete, truncate, references, trigger')
-          or has_function_privilege(r.rolname, 'public.job_status_write(jsonb)', 'execute'))`,
+          or has_function_privilege(r.rolname, 'public.job_status_write(jsonb, integer)', 'execute'))`,
     );
     expect(grants).toEqual([]);
   });

@@ -1,0 +1,152 @@
+import { functionsOf } from './functions.ts';
+import { quoteLiteral, tableNames, type TableNames, type TableOptions } from './names.ts';
+import { API_ROLES, installedVersion } from './script.ts';
+import { STEPS } from './steps/index.ts';
+import { SCHEMA_VERSION } from './version.ts';
+
+/** What a database holds, against what this package needs. */
+export interface SchemaReport {
+  /** Version of the database's objects: 0 where there is no table, `null` where the table is not ours. */
+  readonly installed: number | null;
+  /** Version that this package needs. */
+  readonly current: number;
+  /** Each thing that is not as this package makes it, in words; empty where all is in order. */
+  readonly differences: readonly string[];
+}
+
+/** Names of things, and how each is made. */
+type Description = Readonly<Record<string, string>>;
+
+interface Found {
+  readonly installed: number | null;
+  readonly expected: Description;
+  readonly actual: Description;
+  readonly functions: Readonly<Record<string, { body: string; safe: boolean } | null>>;
+  readonly rights: readonly string[];
+}
+
+/**
+ * Holds a database's objects against those that this package makes, down to each column, constraint,
+ * index, function and right. What you added beside them (columns, indexes, policies, the right to
+ * read) is no difference. Nothing is changed: what Postgres would make of the SQL is learnt from a
+ * temporary table, gone when this resolves.
+ *
+ * @param client a `pg.Pool` or `pg.Client` of a role that may make temporary tables
+ * @throws {InvalidArgumentError} as `migrationSql`; else what the client rejects with
+ */
+export async function checkSchema(
+  client: { query(text: string): Promise<unknown> },
+  options?: TableOptions,
+): Promise<SchemaReport> {
+  const names = tableNames(options);
+  const found = readRow(await client.query(surveySql(names)));
+  const { installed } = found;
+  const differences =
+    installed === SCHEMA_VERSION ? compare(found, names) : [versionGap(found, names)];
+  return { installed, current: SCHEMA_VERSION, differences };
+}
+
+function versionGap({ installed }: Found, { table, qualify }: TableNames): string {
+  const name = qualify(table);
+  if (installed === 0) return `there is no table ${name}`;
+  if (installed === null) return `table ${name} is not bullmq-job-status's`;
+  return `${name} is at schema version ${installed}, this package's is ${SCHEMA_VERSION}`;
+}
+
+function compare({ expected, actual, functions, rights }: Found, names: TableNames): string[] {
+  const differences = Object.entries(expected).flatMap(([thing, definition]) => {
+    const is = actual[thing];
+    if (is === definition) return [];
+    return [is === undefined ? `${thing} is missing` : `${thing} is ${is}, not ${definition}`];
+  });
+  for (const { name, types, body } of functionsOf(names)) {
+    const is = functions[name];
+    const signature = `function ${names.qualify(name)}(${types})`;
+    if (is === null || is === undefined) differences.push(`${signature} is missing`);
+    else if (is.body !== body) differences.push(`${signature} has another body`);
+    else if (!is.safe)
+      differences.push(`${signature} is not security invoker with an empty search_path`);
+  }
+  return [...differences, ...rights];
+}
+
+/** One text, so one transaction: the first statements make the temporary table, the last one drops it. */
+function surveySql(names: TableNames): string {
+  // Whatever is made in this schema is temporary.
+  const temporary = tableNames({ schema: 'pg_temp', table: names.table });
+  const [shadow, table] = [temporary, names].map(({ qualify }) => qualify(names.table));
+  return `${STEPS.map((step) => step(temporary)).join('\n')}
+alter table ${shadow} enable row level security;
+select pg_catalog.jsonb_build_object(
+  'installed', ${installedVersion(names)},
+  'expected', ${describe(shadow as string)},
+  'actual', ${describe(table as string)},
+  'functions', ${describeFunctions(names)},
+  'rights', ${describeRights(names)}
+) as found;
+drop table ${shadow};`;
+}
+
+/** SQL for everything that makes up a table, each under a name that no other has. */
+function describe(table: string): string {
+  const oid = `pg_catalog.to_regclass(${quoteLiteral(table)})`;
+  return `(
+    select coalesce(pg_catalog.jsonb_object_agg(thing, definition), '{}') from (
+      select 'column ' || a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+        || case when a.attnotnull then ' not null' else '' end
+        || coalesce(case a.attgenerated when 's' then ' generated ' else ' default ' end || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
+      from pg_catalog.pg_attribute a
+      left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+      where a.attrelid = ${oid} and a.attnum > 0 and not a.attisdropped
+      union all
+      select 'constraint ' || c.conname, pg_catalog.pg_get_constraintdef(c.oid)
+      from pg_catalog.pg_constraint c where c.conrelid = ${oid} and c.contype = 'c'
+      union all
+      select 'index ' || r.relname, regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.* USING', 'using')
+        || case when i.indisvalid then '' else ' (invalid)' end || case when i.indisprimary then ' (primary key)' else '' end
+      from pg_catalog.pg_index i join pg_catalog.pg_class r on r.oid = i.indexrelid where i.indrelid = ${oid}
+      union all
+      select 'row level security', case when c.relrowsecurity then 'on' else 'off' end
+      from pg_catalog.pg_class c where c.oid = ${oid}
+    ) as things (thing, definition)
+  )`;
+}
+
+function describeFunctions(names: TableNames): string {
+  const functions = functionsOf(names).map(({ name, types }) => {
+    const oid = `pg_catalog.to_regprocedure(${quoteLiteral(`${names.qualify(name)}(${types})`)})`;
+    return `${quoteLiteral(name)}, (
+      select pg_catalog.jsonb_build_object('body', p.prosrc, 'safe', not p.prosecdef and p.proconfig = array['search_path=""'])
+      from pg_catalog.pg_proc p where p.oid = ${oid}
+    )`;
+  });
+  return `pg_catalog.jsonb_build_object(${functions.join(', ')})`;
+}
+
+/** SQL for what the API's roles, and everybody, may do that they should not. */
+function describeRights(names: TableNames): string {
+  const table = names.qualify(names.table);
+  const signatures = functionsOf(names).map(
+    ({ name, types }) => `${names.qualify(name)}(${types})`,
+  );
+  const strangers = API_ROLES.filter((role) => role !== 'service_role')
+    .map(quoteLiteral)
+    .join(', ');
+  return `(
+    select coalesce(pg_catalog.jsonb_agg(pg_catalog.format('%s may %s %s', r.rolname, may.what, may.thing) order by 1), '[]')
+    from pg_catalog.pg_roles r, lateral (
+      select 'write', ${quoteLiteral(table)} from (select pg_catalog.to_regclass(${quoteLiteral(table)}) as oid) t
+      where pg_catalog.has_table_privilege(r.oid, t.oid, 'insert, update, delete, truncate')
+      union all
+      select 'call', f.signature from unnest(array[${signatures.map(quoteLiteral).join(', ')}]) f(signature)
+      where pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure(f.signature), 'execute')
+    ) as may (what, thing)
+    where r.rolname in (${strangers})
+  )`;
+}
+
+/** The survey's row: a client gives one result for each statement, and only one of them has rows. */
+function readRow(results: unknown): Found {
+  const rows = [results].flat().flatMap((result) => (result as { rows?: unknown[] }).rows ?? []);
+  return (rows as { found: Found }[]).at(-1)?.found as Found;
+}

@@ -1,0 +1,147 @@
+import { boolean } from '../validate.ts';
+import { functionsOf, type SqlFunction } from './functions.ts';
+import {
+  dollarTag,
+  quoteIdentifier,
+  quoteLiteral,
+  resolveNames,
+  type TableNames,
+  type TableOptions,
+} from './names.ts';
+import { STEPS } from './steps/index.ts';
+import { SCHEMA_VERSION } from './version.ts';
+
+export interface MigrationOptions extends TableOptions {
+  /**
+   * Whether to add the table to `supabase_realtime`, the publication from which Supabase's Realtime
+   * sends changes. No later run takes it out again.
+   *
+   * @default false
+   */
+  readonly realtime?: boolean | undefined;
+}
+
+/** The roles that a request to Supabase's API runs as. */
+export const API_ROLES = ['anon', 'authenticated', 'service_role'] as const;
+
+/**
+ * The SQL of everything the Postgres and Supabase stores need: table, constraints, indexes, functions,
+ * and who may use them. It sets a database up, or brings it from any earlier version to this one, all or
+ * nothing. It may be run again, and by many at once: where all is there already it locks nothing that a
+ * query waits for, and leaves rights that you have granted since. For Supabase,
+ * `npx bullmq-job-status init --supabase` saves it in `supabase/migrations`.
+ *
+ * @throws {InvalidArgumentError} where a name is empty, too long, or holds `U+0000`, or an option is unknown
+ */
+export function migrationSql(options?: MigrationOptions): string {
+  const { names, rest } = resolveNames(options, { realtime: boolean(false) });
+  const tag = dollarTag(names, 'migration');
+  const schema = quoteIdentifier(names.schema);
+  const table = names.qualify(names.table);
+  const functions = functionsOf(names);
+
+  return `-- bullmq-job-status, schema version ${SCHEMA_VERSION}. One statement: all of it happens, or nothing.
+do ${tag}
+declare
+  installed integer;
+  is_new boolean;
+  role text;
+begin
+  -- Any number of processes may run this at once: each waits for the one before it.
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bullmq-job-status'));
+
+  installed := ${installedVersion(names)};
+  if installed is null then
+    raise duplicate_table using
+      message = ${quoteLiteral(`${table} is there already, and is not bullmq-job-status's`)},
+      hint = 'Choose another name for the table, or see docs/existing-table.md of bullmq-job-status.';
+  elsif installed > ${SCHEMA_VERSION} then
+    raise notice '% is at schema version %, newer than ${SCHEMA_VERSION}: left as it is', ${quoteLiteral(table)}, installed;
+    return;
+  end if;
+
+  -- Asked for first, since \`create schema\` wants its right even where there is nothing to create.
+  if pg_catalog.to_regnamespace(${quoteLiteral(schema)}) is null then
+    create schema ${schema};
+  end if;
+
+${STEPS.map((step, at) => sqlOfStep(at + 1, step(names), names)).join('\n')}
+${functions.map((each) => sqlOfFunction(each, names)).join('\n')}
+  if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
+    grant usage on schema ${schema} to service_role;
+    grant select, insert, update, delete on table ${table} to service_role;
+${functions.map(({ name, types }) => `    grant execute on function ${names.qualify(name)}(${types}) to service_role;`).join('\n')}
+  end if;
+${rest['realtime'] === true ? sqlOfRealtime(names) : ''}end
+${tag};
+
+-- Tells PostgREST, which Supabase's API is, to look at the schema again.
+notify pgrst, 'reload schema';
+`;
+}
+
+/** The version of what is there: 0 where there is no table, null where it is not ours. */
+export function installedVersion({ table, writeFunction, qualify }: TableNames): string {
+  const relation = `pg_catalog.to_regclass(${quoteLiteral(qualify(table))})`;
+  const write = `pg_catalog.to_regprocedure(${quoteLiteral(`${qualify(writeFunction)}(jsonb, integer)`)})`;
+  const version = (comment: string) => `substring(${comment} from '${markOf('([0-9]+)')}')`;
+  // Twice, since tools let people describe their tables.
+  return `case when ${relation} is null then 0 else coalesce(
+    ${version(`pg_catalog.obj_description(${relation}, 'pg_class')`)},
+    ${version(`pg_catalog.obj_description(${write}, 'pg_proc')`)}
+  )::integer end`;
+}
+
+/** The comment by which an object is known as ours, and of which version. */
+function markOf(version: number | string): string {
+  return `bullmq-job-status, schema version ${version}`;
+}
+
+function sqlOfStep(version: number, sql: string, { table, qualify }: TableNames): string {
+  const name = qualify(table);
+  const isFirst = version === 1;
+  return `  if installed < ${version} then
+${indent(sql)}${isFirst ? `\n    alter table ${name} enable row level security;\n${revoke('table', name)}` : ''}
+    comment on table ${name} is '${markOf(version)}';
+  end if;
+`;
+}
+
+function sqlOfFunction({ name, parameters, types, body }: SqlFunction, names: TableNames): string {
+  const tag = dollarTag(names, 'function');
+  const signature = `${names.qualify(name)}(${types})`;
+  return `  is_new := pg_catalog.to_regprocedure(${quoteLiteral(signature)}) is null;
+  create or replace function ${names.qualify(name)}(${parameters}) returns integer
+  language plpgsql security invoker set search_path = '' as ${tag}${body}${tag};
+  comment on function ${signature} is '${markOf(SCHEMA_VERSION)}';
+  if is_new then
+${revoke('function', signature)}
+  end if;
+`;
+}
+
+/**
+ * Takes every right from everybody but the owner: rows are for others by rights and policies of your own.
+ * From the API's roles by name, for Supabase grants them all that is made in a schema of its own.
+ */
+function revoke(kind: 'table' | 'function', name: string): string {
+  return `    revoke all on ${kind} ${name} from public;
+    for role in select rolname from pg_catalog.pg_roles where rolname in (${API_ROLES.map(quoteLiteral).join(', ')}) loop
+      execute pg_catalog.format('revoke all on ${kind} %s from %I', ${quoteLiteral(name)}, role);
+    end loop;`;
+}
+
+function sqlOfRealtime({ schema, table, qualify }: TableNames): string {
+  return `
+  if not exists (
+    select from pg_catalog.pg_publication_tables
+    where pubname = 'supabase_realtime' and schemaname = ${quoteLiteral(schema)} and tablename = ${quoteLiteral(table)}
+  ) then
+    alter publication supabase_realtime add table ${qualify(table)};
+  end if;
+`;
+}
+
+function indent(sql: string): string {
+  return sql.replaceAll(/^(?=.)/gm, '    ');
+}

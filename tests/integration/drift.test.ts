@@ -1,0 +1,128 @@
+import { checkSchema, migrate } from 'bullmq-job-status/migrations';
+import { Client, Pool } from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { startPostgres, type PostgresPart } from '../parts/index.ts';
+
+/* Each object of the schema is damaged in turn, and the check must name it. */
+
+let postgres: PostgresPart;
+let pool: Pool;
+let databases = 0;
+
+beforeAll(async () => {
+  postgres = await startPostgres();
+  pool = new Pool({ connectionString: postgres.connectionString });
+  await pool.query('create role anon');
+  await pool.query('create role authenticated');
+  await pool.end();
+});
+afterAll(() => postgres.stop());
+
+beforeEach(async () => {
+  const connectionString = await postgres.createDatabase(`drift_${++databases}`);
+  pool = new Pool({ connectionString });
+  await migrate(pool);
+  return () => pool.end();
+});
+
+test.each<[string, string]>([
+  ['alter table job_status drop column worker', 'column worker is missing'],
+  [
+    'alter table job_status alter column attempt type bigint',
+    'column attempt is bigint not null, not integer not null',
+  ],
+  [
+    'alter table job_status alter column name drop not null',
+    'column name is text, not text not null',
+  ],
+  [
+    'alter table job_status drop constraint job_status_timestamps_check',
+    'constraint job_status_timestamps_check is missing',
+  ],
+  [
+    `alter table job_status drop constraint job_status_timestamps_check,
+      add constraint job_status_timestamps_check check (started_at > created_at)`,
+    'constraint job_status_timestamps_check is CHECK ((started_at > created_at)), not CHECK',
+  ],
+  ['drop index job_status_metadata_idx', 'index job_status_metadata_idx is missing'],
+  [
+    'drop index job_status_queue_idx; create index job_status_queue_idx on job_status (queue)',
+    'index job_status_queue_idx is using btree (queue), not using btree (queue, created_at)',
+  ],
+  ['alter table job_status disable row level security', 'row level security is off, not on'],
+  [
+    'drop function job_status_prune',
+    'function "public"."job_status_prune"(timestamptz, text[], integer) is missing',
+  ],
+  [
+    `create or replace function job_status_write(updates jsonb, schema_version integer default 1) returns integer
+      language sql set search_path = '' as 'select 0'`,
+    'function "public"."job_status_write"(jsonb, integer) has another body',
+  ],
+  [
+    'alter function job_status_write security definer',
+    'function "public"."job_status_write"(jsonb, integer) is not security invoker with an empty search_path',
+  ],
+  [
+    'alter function job_status_write reset search_path',
+    'function "public"."job_status_write"(jsonb, integer) is not security invoker with an empty search_path',
+  ],
+  ['grant insert on job_status to anon', 'anon may write "public"."job_status"'],
+  [
+    'grant execute on function job_status_write to public',
+    'authenticated may call "public"."job_status_write"(jsonb, integer)',
+  ],
+])('%s', async (damage, difference) => {
+  await pool.query(damage);
+  const { differences } = await checkSchema(pool);
+  expect(differences).toContainEqual(expect.stringContaining(difference));
+});
+
+describe('no difference', () => {
+  test('what you add: columns, indexes, constraints, policies, the right to read', async () => {
+    await pool.query(`
+      alter table job_status add column tenant text generated always as (metadata ->> 'tenant') stored;
+      alter table job_status add constraint own check (name <> '');
+      create index own_idx on job_status (tenant);
+      create policy own on job_status for select to authenticated using (tenant = 'a');
+      grant select on job_status to authenticated;
+    `);
+    expect(await checkSchema(pool)).toMatchObject({ differences: [] });
+  });
+
+  test('odd names', async () => {
+    const names = { schema: "o'brien", table: String.raw`quo"te\d` };
+    await migrate(pool, names);
+    expect(await checkSchema(pool, names)).toMatchObject({ differences: [] });
+  });
+});
+
+test('a table that is not there, and one of somebody else, are told', async () => {
+  await pool.query('create table theirs (id integer)');
+  expect(await checkSchema(pool, { table: 'nowhere' })).toMatchObject({
+    installed: 0,
+    differences: ['there is no table "public"."nowhere"'],
+  });
+  expect(await checkSchema(pool, { table: 'theirs' })).toMatchObject({
+    installed: null,
+    differences: [`table "public"."theirs" is not bullmq-job-status's`],
+  });
+});
+
+test('the check leaves nothing behind, and a role that may only connect may run it', async () => {
+  const { rows } = await pool.query('select current_database() as name');
+  const url = new URL(postgres.connectionString);
+  url.pathname = `/${rows[0].name}`;
+  await pool.query(
+    'do $$ begin create role looker login; exception when duplicate_object then null; end $$',
+  );
+  url.username = 'looker';
+  const client = new Client({ connectionString: url.href });
+  await client.connect();
+  const relations = async () => (await client.query('select count(*) from pg_class')).rows;
+  const before = await relations();
+  for (let twice = 0; twice < 2; twice++)
+    expect(await checkSchema(client)).toMatchObject({ differences: [] });
+  expect(await relations()).toEqual(before);
+  await client.end();
+});
