@@ -4,8 +4,8 @@ import type { JsonValue } from '../types.ts';
 
 /** Whether one JSON value contains another, as Postgres' `jsonb @> jsonb` has it. */
 export function contains(whole: JsonValue, part: JsonValue): boolean {
-  if (Array.isArray(part))
-    return Array.isArray(whole) && part.every((item) => whole.some((each) => contains(each, item)));
+  if (isList(part))
+    return isList(whole) && part.every((item) => whole.some((each) => contains(each, item)));
   if (!isRecord(part)) return whole === part;
   if (!isRecord(whole)) return false;
   return Object.entries(part).every(
@@ -19,6 +19,10 @@ export function contains(whole: JsonValue, part: JsonValue): boolean {
  */
 export function isJsonRecord(value: unknown): value is { readonly [key: string]: JsonValue } {
   return isRecord(value) && isDeepStrictEqual(toStorable(value, Infinity).value, value);
+}
+
+function isList(value: unknown): value is readonly JsonValue[] {
+  return Array.isArray(value);
 }
 
 function isRecord(value: unknown): value is { readonly [key: string]: JsonValue } {
