@@ -85,10 +85,12 @@ function isWithin(time: Date | null, from: Date | undefined, before: Date | unde
   );
 }
 
-/** When the job ended, however it did; of a removed job, when that was found. */
+/** When the job ended, however it did; of a removed job, when that was found. Never before it was created. */
 function finishedAt(row: JobStatus): Date | null {
-  const ended = row.completedAt ?? row.failedAt ?? row.cancelledAt;
-  return ended ?? (row.status === 'removed' ? row.updatedAt : null);
+  const { createdAt, updatedAt, status } = row;
+  const removedAt = updatedAt > createdAt ? updatedAt : createdAt;
+  const endedAt = row.completedAt ?? row.failedAt ?? row.cancelledAt;
+  return endedAt ?? (status === 'removed' ? removedAt : null);
 }
 
 /** Newest first; rows of one millisecond by their keys, downwards too. */

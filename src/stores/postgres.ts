@@ -57,12 +57,12 @@ export class PostgresStatusStore implements StatusStore {
   }
 
   async list(query?: StatusQuery): Promise<StatusPage> {
-    const { filter, limit, after } = resolveQuery(query);
+    const { filter, limit, after, newest } = resolveQuery(query);
     const { conditions, values } = conditionsOf(filter);
+    if (newest !== undefined)
+      conditions.push(`created_at <= $${values.push(newest.toISOString())}`);
     if (after !== undefined) {
       const n = values.push(after.createdAt.toISOString(), after.queue, after.jobId);
-      // The first condition is the index's; the other says which rows of that very millisecond.
-      conditions.push(`created_at <= $${n - 2}`);
       conditions.push(`(created_at, queue, job_id) < ($${n - 2}, $${n - 1}, $${n})`);
     }
     values.push(limit + 1);
@@ -80,8 +80,14 @@ export class PostgresStatusStore implements StatusStore {
 
   async delete(query: StatusFilter): Promise<number> {
     const { conditions, values } = conditionsOf(resolveDeletion(query));
-    const deletion = `delete from ${this.#table} where ${conditions.join(' and ')} returning 1`;
-    return this.#count(`with deleted as (${deletion}) select count(*) from deleted`, values);
+    // Rows are locked in the order in which a write locks them, so that the two can't deadlock.
+    const sql = `with doomed as materialized (
+        select queue, job_id from ${this.#table} where ${conditions.join(' and ')}
+        order by queue collate "C", job_id collate "C" for update
+      ), deleted as (
+        delete from ${this.#table} t using doomed d where t.queue = d.queue and t.job_id = d.job_id returning 1
+      ) select count(*) from deleted`;
+    return this.#count(sql, values);
   }
 
   async prune(options: PruneOptions): Promise<number> {

@@ -52,15 +52,26 @@ const FILTER_RULES: Rules = {
 
 const QUERY_RULES: Rules = { ...FILTER_RULES, limit: wholeNumber(50, 1, 1_000), cursor: TEXT };
 
-/** Checks a query and reads its cursor. A misspelt condition must not silently match every row. */
-export function resolveQuery(query?: StatusQuery): {
+/** A query, checked and read. */
+export interface ResolvedQuery {
   readonly filter: ResolvedFilter;
   readonly limit: number;
   readonly after: Place | undefined;
-} {
+  /** No row of the page was created after this: there an index by `createdAt` begins to read. */
+  readonly newest: Date | undefined;
+}
+
+/** Checks a query and reads its cursor. A misspelt condition must not silently match every row. */
+export function resolveQuery(query?: StatusQuery): ResolvedQuery {
   const { limit, cursor, ...filter } = resolve('query', query, QUERY_RULES);
   const after = cursor === undefined ? undefined : fromCursor(cursor as string);
-  return { filter: toStored(filter), limit: limit as number, after };
+  return {
+    filter: toStored(filter),
+    limit: limit as number,
+    after,
+    // Nothing ends before it was created.
+    newest: earlier(after?.createdAt, filter['finishedBefore'] as Date | undefined),
+  };
 }
 
 /** Checks the query of a `delete`: it is no page, and it never means every row by accident. */
@@ -77,7 +88,7 @@ export function resolveDeletion(query: StatusFilter): ResolvedFilter {
 /** A filter as the stores take it: names as rows have them, and a list of statuses. */
 function toStored({ status, queue, name, ...rest }: StatusFilter): ResolvedFilter {
   const isOfFinished = rest.finishedFrom !== undefined || rest.finishedBefore !== undefined;
-  // A database finds ends by their status: its index begins with it.
+  // An end implies it, and the index that has the ends begins with the status.
   const statuses = status ?? (isOfFinished ? FINISHED_STATES : undefined);
   return {
     ...rest,
@@ -85,6 +96,11 @@ function toStored({ status, queue, name, ...rest }: StatusFilter): ResolvedFilte
     ...(name !== undefined && { name: toText(name) }),
     ...(statuses !== undefined && { status: [statuses].flat() }),
   };
+}
+
+function earlier(a: Date | undefined, b: Date | undefined): Date | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return a < b ? a : b;
 }
 
 /** A key as rows have it. */

@@ -78,12 +78,10 @@ export class SupabaseStatusStore implements StatusStore {
   }
 
   async list(query?: StatusQuery): Promise<StatusPage> {
-    const { filter, limit, after } = resolveQuery(query);
+    const { filter, limit, after, newest } = resolveQuery(query);
     let request = where(this.#table().select('*'), filter);
-    if (after !== undefined) {
-      // The first condition is the index's; the other says which rows of that very millisecond.
-      request = request.lte('created_at', after.createdAt.toISOString()).or(isAfter(after));
-    }
+    if (newest !== undefined) request = request.lte('created_at', newest.toISOString());
+    if (after !== undefined) request = request.or(isAfter(after));
     for (const column of ['created_at', 'queue', 'job_id']) {
       request = request.order(column, { ascending: false });
     }
@@ -95,12 +93,12 @@ export class SupabaseStatusStore implements StatusStore {
   }
 
   async count(query?: StatusQuery): Promise<number> {
-    // With a row, not HEAD alone: an answer without a body can't say what went wrong.
+    // No row is asked for, but a body: HEAD's answer can't say what went wrong.
     const request = where(
       this.#table().select('queue', { count: 'exact' }),
       resolveQuery(query).filter,
     );
-    return this.#count(await request.limit(1));
+    return this.#count(await request.limit(0));
   }
 
   async delete(query: StatusFilter): Promise<number> {

@@ -6,12 +6,12 @@ import { quoteIdentifier, type TableNames } from '../names.ts';
  */
 export function indexForReading({ table, writeFunction, qualify }: TableNames): string {
   const own = (ending: string) => quoteIdentifier(`${table}_${ending}`);
-  return `-- When the job ended, however it did; of a removed job, when that was found.
+  return `drop index ${qualify(`${table}_created_idx`)}, ${qualify(`${table}_queue_idx`)};
+-- When the job ended, however it did; of a removed job, when that was found. Never before it was created.
 alter table ${qualify(table)}
   add column finished_at timestamptz generated always as (
-    coalesce(completed_at, failed_at, cancelled_at, case when status = 'removed' then updated_at end)
+    coalesce(completed_at, failed_at, cancelled_at, case when status = 'removed' then greatest(updated_at, created_at) end)
   ) stored;
-drop index ${qualify(`${table}_created_idx`)}, ${qualify(`${table}_queue_idx`)};
 drop function if exists ${qualify(writeFunction)}(jsonb);
 create index ${own('created_idx')} on ${qualify(table)} (created_at);
 create index ${own('queue_idx')} on ${qualify(table)} (queue, created_at);

@@ -1,0 +1,79 @@
+import { migrationSql } from 'bullmq-job-status/migrations';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
+import { Pool } from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startPostgres, type PostgresPart } from '../parts/index.ts';
+import { JobHistory } from '../support/histories.ts';
+
+let postgres: PostgresPart;
+let pool: Pool;
+let store: PostgresStatusStore;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ settings: { deadlock_timeout: '10ms' } });
+  pool = new Pool({ connectionString: postgres.connectionString, max: 8 });
+  await pool.query(migrationSql());
+  store = new PostgresStatusStore(pool);
+});
+
+afterAll(async () => {
+  await pool?.end();
+  await postgres?.stop();
+});
+
+const JOBS = 400;
+
+/** Every job of a batch, ended, then retried by hand and started again, as often as asked. */
+function batches(rounds: number) {
+  const histories = Array.from({ length: JOBS }, (_, n) => {
+    const history = new JobHistory({ queue: 'q', id: `${(n * 7_919) % JOBS}` }).start().fail();
+    for (let round = 1; round < rounds; round++) history.retryByHand(10).start().fail();
+    return history.snapshots;
+  });
+  return Array.from({ length: rounds * 2 }, (_, step) =>
+    histories.map((snapshots) => snapshots[step]!),
+  );
+}
+
+describe('retention beside writes that finish jobs and open them again', () => {
+  test.each([
+    ['prune', () => store.prune({ olderThan: 0 })],
+    ['delete', () => store.delete({ status: 'failed' })],
+  ])('%s: no deadlock, and no job that runs is deleted', async (_, clean) => {
+    await pool.query('truncate job_status');
+    const before = await postgres.countInLog(/deadlock detected/);
+    let isWriting = true;
+    const cleaner = async () => {
+      let deleted = 0;
+      while (isWriting) deleted += await clean();
+      return deleted;
+    };
+    const write = async () => {
+      // Each in its own order: it is for the function to take the rows in one.
+      for (const batch of batches(5)) await store.write(batch.toSorted(() => Math.random() - 0.5));
+    };
+    const cleaned = Promise.all([cleaner(), cleaner()]);
+    await Promise.all([write(), write(), write()]);
+    isWriting = false;
+    expect((await cleaned).reduce((a, b) => a + b)).toBeGreaterThan(0);
+    expect(await postgres.countInLog(/deadlock detected/)).toBe(before);
+
+    await clean();
+    expect(await store.count()).toBe(0);
+    const running = batches(1)[0]!;
+    await store.write(running);
+    await clean();
+    expect(await store.count()).toBe(JOBS);
+  });
+});
+
+test('prune passes over a row that somebody holds, and takes it the next time', async () => {
+  await pool.query('truncate job_status');
+  await store.write(batches(1).flat());
+  const holder = await pool.connect();
+  await holder.query("begin; select * from job_status where job_id = '7' for update");
+  expect(await store.prune({ olderThan: 0 })).toBe(JOBS - 1);
+  await holder.query('commit');
+  holder.release();
+  expect(await store.prune({ olderThan: 0 })).toBe(1);
+});
