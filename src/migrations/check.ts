@@ -70,21 +70,26 @@ function compare({ expected, actual, functions, rights }: Found, names: TableNam
   return [...differences, ...rights];
 }
 
-/** One text, so one transaction: the first statements make the temporary table, the last one drops it. */
+/**
+ * One text, so one transaction: the temporary table is there in no other, and what was found is carried
+ * past its end in a setting, for of many statements some clients give the last one's rows alone.
+ */
 function surveySql(names: TableNames): string {
   // Whatever is made in this schema is temporary.
   const temporary = tableNames({ schema: 'pg_temp', table: names.table });
-  const [shadow, table] = [temporary, names].map(({ qualify }) => qualify(names.table));
+  const shadow = temporary.qualify(names.table);
+  const table = names.qualify(names.table);
   return `${STEPS.map((step) => step(temporary)).join('\n')}
 alter table ${shadow} enable row level security;
-select pg_catalog.jsonb_build_object(
+select pg_catalog.set_config('bullmq_job_status.found', pg_catalog.jsonb_build_object(
   'installed', ${installedVersion(names)},
-  'expected', ${describe(shadow as string)},
-  'actual', ${describe(table as string)},
+  'expected', ${describe(shadow)},
+  'actual', ${describe(table)},
   'functions', ${describeFunctions(names)},
   'rights', ${describeRights(names)}
-) as found;
-drop table ${shadow};`;
+)::text, true);
+drop table ${shadow};
+select pg_catalog.current_setting('bullmq_job_status.found') as found;`;
 }
 
 /** SQL for everything that makes up a table, each under a name that no other has. */
@@ -145,8 +150,8 @@ function describeRights(names: TableNames): string {
   )`;
 }
 
-/** The survey's row: a client gives one result for each statement, and only one of them has rows. */
+/** The last statement's row, of a client that gives the results of all, or of the last one alone. */
 function readRow(results: unknown): Found {
-  const rows = [results].flat().flatMap((result) => (result as { rows?: unknown[] }).rows ?? []);
-  return (rows as { found: Found }[]).at(-1)?.found as Found;
+  const last = [results].flat().at(-1) as { rows: { found: string }[] };
+  return JSON.parse(last.rows[0]!.found) as Found;
 }
