@@ -152,6 +152,6 @@ function describeRights(names: TableNames): string {
 
 /** The last statement's row, of a client that gives the results of all, or of the last one alone. */
 function readRow(results: unknown): Found {
-  const last = [results].flat().at(-1) as { rows: { found: string }[] };
-  return JSON.parse(last.rows[0]!.found) as Found;
+  const last = [results].flat().at(-1) as { rows: [{ found: string }] };
+  return JSON.parse(last.rows[0].found) as Found;
 }
