@@ -1,12 +1,10 @@
 import fc from 'fast-check';
 import { migrationSql } from 'bullmq-job-status/migrations';
-import { existsSync, readdirSync } from 'node:fs';
-import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { mergeStatus, mergeUpdates } from '../../src/merge.ts';
 import { fromRow, toRecord, type Row } from '../../src/stores/row.ts';
 import { JOB_STATES, type JobStatus, type StatusUpdate } from '../../src/types.ts';
-import { startPostgres, type PostgresPart } from '../parts/index.ts';
+import { DATABASES, type TestDatabase } from '../support/databases.ts';
 import { CANONICAL, JobHistory, START } from '../support/histories.ts';
 import { broken, permutations } from '../support/law.ts';
 
@@ -14,19 +12,6 @@ import { broken, permutations } from '../support/law.ts';
  * The law stands twice, in TypeScript and in SQL. Here the SQL function alone is held against
  * `mergeStatus`, step by step: many histories side by side, each step of all of them one batch.
  */
-
-/** Where Debian's packages put each Postgres. */
-const DEBIAN = '/usr/lib/postgresql';
-
-/** The Postgres from npm, and each other that is installed and promised: 15 and newer. */
-const BINARIES: Readonly<Record<string, string | undefined>> = {
-  'Postgres from npm': undefined,
-  ...Object.fromEntries(
-    (existsSync(DEBIAN) ? readdirSync(DEBIAN) : [])
-      .filter((version) => Number(version) >= 15 && existsSync(`${DEBIAN}/${version}/bin/postgres`))
-      .map((version) => [`Postgres ${version}`, `${DEBIAN}/${version}/bin`]),
-  ),
-};
 
 /** Any snapshot at all, also such as no worker makes: of every status, with starts and ends that nobody saw. */
 const [template] = new JobHistory().start().snapshots as [StatusUpdate];
@@ -50,29 +35,28 @@ const anySnapshot: fc.Arbitrary<StatusUpdate> = fc
       first === null ? facts.processedOn : Math.min(START + first, facts.processedOn ?? Infinity),
   }));
 
-describe.each(Object.entries(BINARIES))('%s', (_, bin) => {
-  let postgres: PostgresPart;
-  let client: Client;
+describe.each(Object.entries(DATABASES))('%s', (_, newDatabase) => {
+  let database: TestDatabase;
 
   beforeAll(async () => {
-    postgres = await startPostgres(bin === undefined ? {} : { bin });
-    client = new Client({ connectionString: postgres.connectionString });
-    await client.connect();
-    await client.query(migrationSql());
+    database = await newDatabase();
+    await database.query(migrationSql());
   });
 
-  afterAll(async () => {
-    await client.end();
-    await postgres.stop();
-  });
+  afterAll(() => database[Symbol.asyncDispose]());
 
   async function write(updates: readonly StatusUpdate[]): Promise<void> {
-    await client.query('select job_status_write($1)', [JSON.stringify(updates.map(toRecord))]);
+    await database.query('select job_status_write($1)', [JSON.stringify(updates.map(toRecord))]);
+  }
+
+  async function readAll(): Promise<JobStatus[]> {
+    const { rows } = await database.query('select * from job_status');
+    return rows.map((row) => fromRow(row as Row));
   }
 
   /** Writes histories side by side and holds every row after every step against `mergeStatus`. */
   async function holdStepByStep(histories: readonly (readonly StatusUpdate[])[]): Promise<void> {
-    await client.query('truncate job_status');
+    await database.query('truncate job_status');
     const expected = new Map<string, JobStatus>();
     const steps = Math.max(...histories.map((history) => history.length));
     for (let step = 0; step < steps; step++) {
@@ -83,10 +67,9 @@ describe.each(Object.entries(BINARIES))('%s', (_, bin) => {
       for (const update of batch)
         expected.set(update.jobId, mergeStatus(expected.get(update.jobId), update));
       await write(batch);
-      const { rows } = await client.query<Row>('select * from job_status');
+      const rows = await readAll();
       expect(rows.length).toBe(expected.size);
-      for (const each of rows) {
-        const row = fromRow(each);
+      for (const row of rows) {
         const should = expected.get(row.jobId);
         // Compared as text first: `toEqual` on every one of so many rows takes minutes.
         if (JSON.stringify(sorted(row)) !== JSON.stringify(sorted(should)))
@@ -111,8 +94,8 @@ describe.each(Object.entries(BINARIES))('%s', (_, bin) => {
       throw new Error(`Failed with SEED=${seed}`, { cause: error });
     });
     // What the law says of times it says of these too.
-    const { rows } = await client.query<Row>('select * from job_status');
-    for (const row of rows.map(fromRow)) {
+    const rows = await readAll();
+    for (const row of rows) {
       const faults = broken(row).filter((fault) => fault !== 'startedAt if active');
       expect(faults).toEqual([]);
     }
@@ -123,7 +106,7 @@ describe.each(Object.entries(BINARIES))('%s', (_, bin) => {
       numRuns: 500,
       seed: 1,
     });
-    await client.query('truncate job_status');
+    await database.query('truncate job_status');
     const cut = (history: readonly StatusUpdate[], at: number) => 1 + (at % (history.length - 1));
     for (const half of [0, 1]) {
       await write(
@@ -134,8 +117,8 @@ describe.each(Object.entries(BINARIES))('%s', (_, bin) => {
         }),
       );
     }
-    const { rows } = await client.query<Row>('select * from job_status');
-    for (const row of rows.map(fromRow)) {
+    const rows = await readAll();
+    for (const row of rows) {
       const at = Number(row.jobId);
       const history = (histories[at] as StatusUpdate[]).map((each) => ({
         ...each,

@@ -9,7 +9,7 @@ import { startSupabaseApi } from './supabase.ts';
 import type { StartSupabaseOptions, SupabasePart } from './supabase.ts';
 
 export { postgresBackend } from './postgres-backend.ts';
-export { runSql, startPostgres } from './postgres.ts';
+export { createDatabase, runSql, startPostgres } from './postgres.ts';
 export type { PostgresPart, StartPostgresOptions } from './postgres.ts';
 export { findRedis, startRedis } from './redis.ts';
 export type { RedisConnection, RedisPart, StartRedisOptions } from './redis.ts';

@@ -86,6 +86,8 @@ describe('postgres', () => {
       await (n < 0 ? expect(insert).rejects.toMatchObject({ code: '23514' }) : insert);
     }
     expect(await part.countInLog(/violates check constraint/)).toBe(2);
+    // Each line says in which database.
+    expect(await part.countInLog(/ postgres ERROR: .*violates check constraint/)).toBe(2);
   });
 
   test('uses the one DATABASE_URL names, whose log it cannot read', async () => {

@@ -13,6 +13,8 @@ export interface PostgresPart extends AsyncDisposable {
   readonly version: string;
   /** Process id of the server; undefined where it is not ours (`DATABASE_URL`). */
   readonly pid: number | undefined;
+  /** Where the server logs to; undefined where it is not ours. */
+  readonly logFile: string | undefined;
   /** All that the server has logged. Rejects where the server is not ours. */
   logText(): Promise<string>;
   /** How often the server's log matches, such as constraints violated. Rejects as `logText` does. */
@@ -67,6 +69,7 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
       port: server.port,
       version: await askVersion(connectionString),
       pid: server.pid,
+      logFile: server.logFile,
       logText,
       countInLog: async (pattern) => countMatches(await logText(), pattern),
       createDatabase: (name) => createDatabase(connectionString, name),
@@ -93,6 +96,8 @@ function serverArguments(data: string, port: number, options: StartPostgresOptio
     port: String(port),
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
+    // With the database, so that tests that share a server can tell their faults from others'.
+    log_line_prefix: '%m [%p] %d ',
     ...options.settings,
   };
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
@@ -109,6 +114,7 @@ async function external(connectionString: string): Promise<PostgresPart> {
     port: Number(new URL(connectionString).port || 5432),
     version: await askVersion(connectionString),
     pid: undefined,
+    logFile: undefined,
     logText: noLog,
     countInLog: noLog,
     createDatabase: (name) =>
@@ -124,7 +130,8 @@ async function askVersion(connectionString: string): Promise<string> {
   return String(row?.['server_version']).replace(/ .*/, '');
 }
 
-async function createDatabase(connectionString: string, name: string): Promise<string> {
+/** An empty database on the server of another; resolves with its connection string. */
+export async function createDatabase(connectionString: string, name: string): Promise<string> {
   await runSql(connectionString, `create database "${name.replaceAll('"', '""')}"`);
   const url = new URL(connectionString);
   url.pathname = `/${encodeURIComponent(name)}`;

@@ -1,11 +1,15 @@
 import { migrationSql } from 'bullmq-job-status/migrations';
 import type { TestProject } from 'vitest/node';
-import { startParts, type RedisConnection } from '../parts/index.ts';
+import { runSql, startParts, startPostgres, type RedisConnection } from '../parts/index.ts';
 
 /** Where the parts are that all integration and conformance tests share; each uses queues of its own. */
 export interface PartsAddress {
   readonly redis: RedisConnection;
   readonly connectionString: string;
+  /** The server's log; undefined where it is not ours (`DATABASE_URL`). */
+  readonly logFile: string | undefined;
+  /** Postgres 15, the oldest that is promised, with a table of its own. */
+  readonly postgres15: { readonly connectionString: string; readonly logFile: string | undefined };
   readonly supabaseUrl: string;
   readonly secretKey: string;
   readonly publishableKey: string;
@@ -22,14 +26,26 @@ declare module 'vitest' {
 export default async function startSharedParts({
   provide,
 }: TestProject): Promise<() => Promise<void>> {
-  const { redis, postgres, supabase, stop } = await startParts({ sql: migrationSql() });
+  const [parts, postgres15] = await Promise.all([
+    startParts({ sql: migrationSql() }),
+    startPostgres({ version: 15 }),
+  ]);
+  await runSql(postgres15.connectionString, migrationSql());
+  const { redis, postgres, supabase } = parts;
   provide('parts', {
     redis: redis.connection,
     connectionString: postgres.connectionString,
+    logFile: postgres.logFile,
+    postgres15: {
+      connectionString: postgres15.connectionString,
+      logFile: postgres15.logFile,
+    },
     supabaseUrl: supabase.url,
     secretKey: supabase.secretKey,
     publishableKey: supabase.publishableKey,
     isRealProject: supabase.pid === undefined,
   });
-  return stop;
+  return async () => {
+    await Promise.all([parts.stop(), postgres15.stop()]);
+  };
 }

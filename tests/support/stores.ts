@@ -1,11 +1,14 @@
+import { PGlite } from '@electric-sql/pglite';
 import { createClient } from '@supabase/supabase-js';
 import { MemoryStatusStore } from 'bullmq-job-status/memory';
+import { migrate } from 'bullmq-job-status/migrations';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import { Pool } from 'pg';
 import { inject } from 'vitest';
 import WebSocket from 'ws';
 import type { StatusStore } from '../../src/store.ts';
+import { pgliteClient, type SqlClient } from './databases.ts';
 
 /** A store of which the optional methods are there. */
 export type WholeStore = Required<Omit<StatusStore, 'close'>>;
@@ -20,20 +23,34 @@ export function supabaseClient(key?: string) {
   });
 }
 
-/** Every store that ships, by the name tests show. */
+/** Every store that ships, on every Postgres that is promised, by the name tests show. */
 export const STORES: Readonly<Record<string, () => WholeStore>> = {
   memory: () => new MemoryStatusStore(),
   Supabase: () => new SupabaseStatusStore(supabaseClient()),
-  Postgres: () => new PostgresStatusStore(pool()),
+  Postgres: () => new PostgresStatusStore(pool(inject('parts').connectionString)),
+  'Postgres 15': () => new PostgresStatusStore(pool(inject('parts').postgres15.connectionString)),
+  PGlite: () => new PostgresStatusStore((pglite ??= newPglite())),
 };
 
-let shared: Pool | undefined;
+const pools = new Map<string, Pool>();
 
-/** A pool on the tests' Postgres, one for each test file; it holds no process open. */
-function pool(): Pool {
-  shared ??= new Pool({
-    connectionString: inject('parts').connectionString,
-    allowExitOnIdle: true,
-  });
-  return shared;
+/** A pool on a server of the tests, one for each test file; it holds no process open. */
+function pool(connectionString: string): Pool {
+  const open = pools.get(connectionString) ?? new Pool({ connectionString, allowExitOnIdle: true });
+  pools.set(connectionString, open);
+  return open;
+}
+
+/** One for each test file, and only where it is used: it takes a second to start. */
+let pglite: SqlClient | undefined;
+
+function newPglite(): SqlClient {
+  const client = pgliteClient(new PGlite());
+  const ready = migrate(client);
+  return {
+    async query(text, values) {
+      await ready;
+      return client.query(text, values);
+    },
+  };
 }
