@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import type { TrackableJob } from '../../src/bullmq.ts';
 import { snapshotOf, type Capture, type JobEvent } from '../../src/snapshot.ts';
 import type { StatusUpdate } from '../../src/types.ts';
@@ -12,13 +11,22 @@ const CAPTURE_ALL: Capture = {
   fields: { data: true, progress: true, result: true, error: true, metadata: true },
   maxValueLength: 10_000,
   redact: (value) => value,
-  metadata: () => ({ tenant: 't1' }),
+  metadata: () => null,
   hookFailed: (hook, thrown) => {
     throw new Error(`${hook} failed`, { cause: thrown });
   },
 };
 
 export const START = Date.UTC(2026, 0, 1);
+
+/** What the job's producer gave it. */
+export interface Payload {
+  readonly name: string;
+  readonly data: unknown;
+  readonly metadata: unknown;
+}
+
+const USUAL: Payload = { name: 'export', data: { n: 1 }, metadata: { tenant: 't1' } };
 
 type MutableJob = { -readonly [field in keyof TrackableJob]: TrackableJob[field] };
 
@@ -35,12 +43,14 @@ export class JobHistory {
   #now = START;
   #sequence = 0;
   readonly #key: { queue: string; id: string };
+  readonly #payload: Payload;
   #job: MutableJob;
   /** The worker's own `Job` object of the attempt under way, and its last snapshot. */
   #running: RunningAttempt | undefined;
 
-  constructor(key = { queue: 'q', id: '1' }) {
+  constructor(key = { queue: 'q', id: '1' }, payload = USUAL) {
     this.#key = key;
+    this.#payload = payload;
     this.#job = this.#newJob();
   }
 
@@ -82,7 +92,7 @@ export class JobHistory {
   }
 
   /** An attempt fails: for good, or to be tried again after `retryIn` ms (0: at once). */
-  fail(ms = 1, retryIn?: number): this {
+  fail(ms = 1, retryIn?: number, thrown?: unknown): this {
     this.#now += ms;
     const running = this.#runningNow();
     const { job, host } = running;
@@ -92,7 +102,7 @@ export class JobHistory {
     job.attemptsMade += 1;
     this.#job = { ...this.#job, ...job };
     running.latest = this.#emit(
-      { type: 'failed', value: new RangeError(job.failedReason) },
+      { type: 'failed', value: thrown ?? new RangeError(job.failedReason) },
       job,
       host,
     );
@@ -123,8 +133,8 @@ export class JobHistory {
   #newJob(): MutableJob {
     return {
       id: this.#key.id,
-      name: 'export',
-      data: { n: 1 },
+      name: this.#payload.name,
+      data: this.#payload.data,
       progress: 0,
       stacktrace: null,
       delay: 0,
@@ -145,7 +155,8 @@ export class JobHistory {
     const now = this.#now + skew;
     this.#sequence = Math.max(this.#sequence + 1, now * 1_000);
     const at = { queue: this.#key.queue, worker: `host${skew}`, now, sequence: this.#sequence };
-    const snapshot = snapshotOf(event, job, at, CAPTURE_ALL, previous);
+    const capture = { ...CAPTURE_ALL, metadata: () => this.#payload.metadata };
+    const snapshot = snapshotOf(event, job, at, capture, previous);
     if (snapshot === undefined) throw new Error(`no snapshot of ${event.type}`);
     this.snapshots.push(snapshot);
     return snapshot;
@@ -185,56 +196,3 @@ export const CANONICAL: Readonly<Record<string, () => JobHistory>> = {
       .complete(),
   'an id used again at once': () => new JobHistory().start().fail().addAgain(2).start().complete(),
 };
-
-/** What may happen to a job at random, within what the law asks of the world. */
-const step = fc.oneof(
-  fc.record({ does: fc.constant('progress'), ms: fc.nat(50) }),
-  fc.record({
-    does: fc.constantFrom('fail', 'vanish'),
-    ms: fc.nat(50),
-    retryIn: fc.constantFrom(0, 0, 1, 5, 8_000),
-  }),
-  fc.record({
-    does: fc.constant('end'),
-    ms: fc.nat(50),
-    fails: fc.boolean(),
-    then: fc.constantFrom('retry', 'reset', 'again'),
-  }),
-);
-
-/** How far two hosts' clocks may lie apart, in ms: the law's limit. */
-const MAX_SKEW = 2_500;
-
-/** Random histories: attempts on hosts of skewed clocks, retries by hand, ids used again, ties of all kinds. */
-export const randomHistory: fc.Arbitrary<StatusUpdate[]> = fc
-  .tuple(
-    fc.array(step, { minLength: 1, maxLength: 8 }),
-    fc.array(fc.integer({ min: -MAX_SKEW / 2, max: MAX_SKEW / 2 }), { minLength: 1, maxLength: 3 }),
-    fc.nat(3),
-  )
-  .map(([steps, skews, wait]) => {
-    const history = new JobHistory();
-    let starts = 0;
-    const start = (ms: number) => history.start(ms, skews[starts++ % skews.length]);
-    start(wait);
-    for (const event of steps) {
-      if ('fails' in event) {
-        if (event.fails) history.fail(event.ms);
-        else history.complete(event.ms);
-        if (event.then === 'again') history.addAgain(event.ms + 1);
-        else
-          history.retryByHand(
-            event.then === 'reset' ? 5_001 + MAX_SKEW : event.ms,
-            event.then === 'reset',
-          );
-        start(wait);
-      } else if ('retryIn' in event) {
-        if (event.does === 'fail') history.fail(event.ms, event.retryIn);
-        else history.vanish(event.ms);
-        start(event.retryIn);
-      } else {
-        history.progress(event.ms);
-      }
-    }
-    return history.snapshots;
-  });

@@ -1,4 +1,10 @@
-import type { JobStatus } from '../../src/types.ts';
+import { mergeStatus } from '../../src/merge.ts';
+import type { JobStatus, StatusUpdate } from '../../src/types.ts';
+
+/** The row that the law gives; every store must come to the same. */
+export function foldHistory(snapshots: readonly StatusUpdate[]): JobStatus | undefined {
+  return snapshots.reduce<JobStatus | undefined>(mergeStatus, undefined);
+}
 
 /** What of the time law a row breaks: nothing, if it is lawful. */
 export function broken(row: JobStatus): string[] {

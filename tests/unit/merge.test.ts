@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { mergeStatus, mergeUpdates } from '../../src/merge.ts';
 import type { JobStatus, StatusUpdate } from '../../src/types.ts';
-import { CANONICAL, JobHistory, randomHistory, START } from '../support/histories.ts';
+import { CANONICAL, JobHistory, START } from '../support/histories.ts';
 import { broken, permutations } from '../support/law.ts';
+import { randomHistory } from '../support/random-histories.ts';
 
 /** Folds snapshots into a row, and holds every row on the way against the time law. */
 function fold(snapshots: readonly StatusUpdate[]): JobStatus {
