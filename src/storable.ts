@@ -39,8 +39,10 @@ export function toStorable(original: unknown, maxLength: number): Storable {
     if (typeof value === 'bigint') return alter('bigint', copyText(String(value)));
     if (typeof value === 'function') return alter('function', undefined);
     if (typeof value === 'symbol') return alter('symbol', undefined);
-    if (typeof value === 'number' && !Number.isFinite(value))
-      return alter('non-finite-number', null);
+    if (typeof value === 'number') {
+      // JSON has no -0: this makes it the 0 that every database would read back.
+      return Number.isFinite(value) ? value + 0 : alter('non-finite-number', null);
+    }
     if (typeof value !== 'object' || value === null) return value as JsonValue | undefined;
     if (ancestors.has(value)) return alter('circular', '[Circular]');
     if (ancestors.size >= MAX_DEPTH) return alter('too-deep', null);

@@ -63,8 +63,24 @@ export function fromRow(row: Row): JobStatus {
   };
 }
 
+/** A time: a `Date` from `pg`, else the ISO text that Postgres writes in JSON, by its session's time zone. */
 function toDate(value: unknown): Date | null {
-  return value === null ? null : new Date(value as string | Date);
+  if (value === null) return null;
+  const date = new Date(value as string | Date);
+  return Number.isNaN(date.getTime()) ? fromFarZone(String(value)) : date;
+}
+
+/**
+ * What Postgres writes and JavaScript doesn't read: the year 10000, which the last hours of 9999 are of
+ * in the east, and offsets with seconds, such as Monrovia's was until 1972.
+ */
+function fromFarZone(text: string): Date {
+  const [, year, rest, sign, ...offset] =
+    /^(\d+)(-.+)([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?$/.exec(text) ?? [];
+  const [hours = 0, minutes = 0, seconds = 0] = offset.map((part) => Number(part ?? 0));
+  const offsetMs = ((hours * 60 + minutes) * 60 + seconds) * 1_000;
+  const local = Date.parse(`+${year?.padStart(6, '0')}${rest}Z`);
+  return new Date(sign === '-' ? local + offsetMs : local - offsetMs);
 }
 
 /** `bigint` columns come as text from `pg` and as numbers from PostgREST; ours are safe integers. */
