@@ -67,7 +67,7 @@ export function fromRow(row: Row): JobStatus {
 function toDate(value: unknown): Date | null {
   if (value === null) return null;
   const date = new Date(value as string | Date);
-  return Number.isNaN(date.getTime()) ? fromFarZone(String(value)) : date;
+  return Number.isNaN(date.getTime()) ? fromFarZone(value as string) : date;
 }
 
 /**

@@ -5,6 +5,7 @@
 import { serve } from '@hono/node-server';
 import { App } from '@supabase/lite';
 import { createPostgresConnection } from '@supabase/lite/postgres';
+import { mendFilters } from './supabase-filters.ts';
 import { mendConnection, postgresTypes } from './supabase-mends.ts';
 
 export interface ApiTask {
@@ -42,9 +43,12 @@ const server = serve(
     port: 0,
     async fetch(request) {
       const { pathname } = new URL(request.url);
-      if (pathname.startsWith('/rest/v1/')) requests += 1;
-      else if (pathname === '/parts/requests') return Response.json(requests);
-      else if (pathname === '/parts/reload') {
+      if (pathname.startsWith('/rest/v1/')) {
+        requests += 1;
+        return app.fetch(new Request(mendFilters(request.url), request));
+      }
+      if (pathname === '/parts/requests') return Response.json(requests);
+      if (pathname === '/parts/reload') {
         // What `notify pgrst, 'reload schema'` does at Supabase, but one knows when it is done.
         await connection.introspect({ useCache: false });
         return Response.json(true);

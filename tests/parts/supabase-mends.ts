@@ -1,6 +1,8 @@
 // Where @supabase/lite 0.10 differs from Supabase, made alike. Each of these is a difference that a
 // store written for Supabase runs into; `parts.test.ts` holds every one of them.
 
+import { uncover } from './supabase-filters.ts';
+
 /** What postgres.js tells of an error that Postgres reported. */
 interface PostgresError {
   readonly name: string;
@@ -17,14 +19,22 @@ interface Mendable {
 }
 
 /**
- * How postgres.js sends and reads two types:
+ * How postgres.js sends and reads some types:
  *
  * - jsonb (3802): lite has serialised an rpc's argument already; serialising it again would make
  *   a JSON string of the array. (A string given as a jsonb argument stays ambiguous: it is read as
  *   the JSON it holds. Give objects and arrays.)
  * - timestamptz (1184): lite passes Postgres' text on, PostgREST the ISO form that `to_json` gives.
+ * - text (25), boolean (16): values of filters come as `supabase-filters.ts` writes them.
  */
 export const postgresTypes = {
+  text: { to: 25, from: [25], serialize: uncover, parse: (text: string): unknown => text },
+  boolean: {
+    to: 16,
+    from: [16],
+    serialize: (value: unknown) => (value === true || value === 'true' ? 't' : 'f'),
+    parse: (text: string): unknown => text === 't',
+  },
   jsonb: {
     to: 3802,
     from: [3802],

@@ -119,6 +119,20 @@ describe('tables', () => {
     expect(data?.map(({ id }) => id)).toEqual(['time-1', 'time-2']);
   });
 
+  test.for(['9007199254740993', 'true', 'null', ' a', '"a"', String.raw`\"`, '{"a":1}', 'a)', ''])(
+    'a value of a filter is the text it is, bare and quoted: %j',
+    async (id) => {
+      const rows = [{ id, n: 1 }];
+      await service.from('items').insert(rows);
+      const table = () => service.from('items').select('id, n');
+      expect((await table().eq('id', id)).data).toEqual(rows);
+      const quoted = id.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+      expect((await table().or(`and(id.eq."${quoted}",n.eq.1),n.eq.-1`)).data).toEqual(rows);
+      await service.from('items').delete().eq('id', id);
+      expect((await table().eq('id', id)).data).toEqual([]);
+    },
+  );
+
   test('rows can be counted without being sent', async () => {
     const { count, data } = await service
       .from('items')

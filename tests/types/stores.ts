@@ -1,3 +1,4 @@
+import type { PGlite } from '@electric-sql/pglite';
 import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import {
   MemoryStatusStore,
@@ -6,7 +7,8 @@ import {
   type StatusStore,
   type StatusUpdate,
 } from 'bullmq-job-status';
-import { PostgresStatusStore } from 'bullmq-job-status/postgres';
+import { migrate, type MigrationClient } from 'bullmq-job-status/migrations';
+import { PostgresStatusStore, type PostgresClientLike } from 'bullmq-job-status/postgres';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import pg from 'pg';
 import { holds, some, type IsAny, type Same } from './expect-type.ts';
@@ -37,6 +39,20 @@ new PostgresStatusStore(some<pg.PoolClient>());
 new PostgresStatusStore({
   query: async (text: string, values: unknown[]) => ({ rows: [text, values] }),
 });
+
+/* PGlite fits the store as it is; in two lines it fits the migration too, which is many statements. */
+
+const db = some<PGlite>();
+const client = {
+  query: async (text: string, values?: unknown[]) =>
+    values ? db.query(text, values) : (await db.exec(text)).at(-1)!,
+};
+client satisfies PostgresClientLike;
+client satisfies MigrationClient;
+new PostgresStatusStore(client);
+new PostgresStatusStore(db);
+void migrate(client);
+void migrate(new pg.Pool());
 
 // @ts-expect-error a connection string is no client
 new PostgresStatusStore('postgres://localhost');
