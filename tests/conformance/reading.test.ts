@@ -203,12 +203,12 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
   });
 
   describe('prune', () => {
-    // It takes from every queue: so these jobs are of a time that no other test has any from.
+    // It takes from every queue: so these jobs are in a table of their own.
     const LONG_AGO = Date.UTC(1971, 0, 1);
     const longAgo = (ms: number) => new Date(LONG_AGO + ms);
 
     async function setUpLongAgo() {
-      const store = createStore();
+      const store = createStore({ table: 'retention' });
       await store.prune({ olderThan: longAgo(1_000_000) });
       const queue = `prune-${name}-${Date.now()}-${++queues}`;
       await store.write(manyJobs(queue, LONG_AGO));
@@ -248,7 +248,7 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     });
 
     test('ends with the reason of its signal, after the step under way', async () => {
-      const store = createStore();
+      const store = createStore({ table: 'retention' });
       const signal = AbortSignal.abort(new Error('enough'));
       await expect(store.prune({ olderThan: new Date(0), signal })).rejects.toThrow('enough');
     });

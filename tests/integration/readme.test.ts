@@ -50,8 +50,8 @@ function run(code: string, name: string) {
 }
 
 describe('programs', () => {
-  const [quickstart = '', supabase = '', postgres = '', reading = '', migrate = '', ...others] =
-    blocks('ts');
+  const [quickstart = '', supabase = '', postgres = '', ...rest] = blocks('ts');
+  const [pglite = '', reading = '', migrate = '', ...others] = rest;
 
   test('the first one is examples/quickstart.ts, and prints a row like the one shown', async () => {
     expect(quickstart).toBe(readFileSync(join(root, 'examples/quickstart.ts'), 'utf8'));
@@ -77,8 +77,8 @@ describe('programs', () => {
     expect((await program).stderr).toBe('');
   });
 
-  test('reading and migrating run as shown', async () => {
-    for (const [name, code] of Object.entries({ reading, migrate })) {
+  test('PGlite, reading and migrating run as shown', async () => {
+    for (const [name, code] of Object.entries({ pglite, reading, migrate })) {
       expect((await run(code, name)).stderr).toBe('');
     }
     expect(others).toEqual([]);

@@ -1,6 +1,7 @@
 import { migrationSql } from 'bullmq-job-status/migrations';
 import type { TestProject } from 'vitest/node';
 import { runSql, startParts, startPostgres, type RedisConnection } from '../parts/index.ts';
+import { TABLES } from './tables.ts';
 
 /** Where the parts are that all integration and conformance tests share; each uses queues of its own. */
 export interface PartsAddress {
@@ -26,11 +27,12 @@ declare module 'vitest' {
 export default async function startSharedParts({
   provide,
 }: TestProject): Promise<() => Promise<void>> {
+  const sql = TABLES.map((table) => migrationSql({ table })).join('\n');
   const [parts, postgres15] = await Promise.all([
-    startParts({ sql: migrationSql() }),
+    startParts({ sql }),
     startPostgres({ version: 15 }),
   ]);
-  await runSql(postgres15.connectionString, migrationSql());
+  await runSql(postgres15.connectionString, sql);
   const { redis, postgres, supabase } = parts;
   provide('parts', {
     redis: redis.connection,

@@ -9,6 +9,7 @@ import { inject } from 'vitest';
 import WebSocket from 'ws';
 import type { StatusStore } from '../../src/store.ts';
 import { pgliteClient, type SqlClient } from './databases.ts';
+import { TABLES } from './tables.ts';
 
 /** A store of which the optional methods are there. */
 export type WholeStore = Required<Omit<StatusStore, 'close'>>;
@@ -23,13 +24,17 @@ export function supabaseClient(key?: string) {
   });
 }
 
+/** Makes a store on one of the tests' tables; the memory store has none. */
+export type CreateStore = (options?: { table: (typeof TABLES)[number] }) => WholeStore;
+
 /** Every store that ships, on every Postgres that is promised, by the name tests show. */
-export const STORES: Readonly<Record<string, () => WholeStore>> = {
+export const STORES: Readonly<Record<string, CreateStore>> = {
   memory: () => new MemoryStatusStore(),
-  Supabase: () => new SupabaseStatusStore(supabaseClient()),
-  Postgres: () => new PostgresStatusStore(pool(inject('parts').connectionString)),
-  'Postgres 15': () => new PostgresStatusStore(pool(inject('parts').postgres15.connectionString)),
-  PGlite: () => new PostgresStatusStore((pglite ??= newPglite())),
+  Supabase: (options) => new SupabaseStatusStore(supabaseClient(), options),
+  Postgres: (options) => new PostgresStatusStore(pool(inject('parts').connectionString), options),
+  'Postgres 15': (options) =>
+    new PostgresStatusStore(pool(inject('parts').postgres15.connectionString), options),
+  PGlite: (options) => new PostgresStatusStore((pglite ??= newPglite()), options),
 };
 
 const pools = new Map<string, Pool>();
@@ -46,7 +51,7 @@ let pglite: SqlClient | undefined;
 
 function newPglite(): SqlClient {
   const client = pgliteClient(new PGlite());
-  const ready = migrate(client);
+  const ready = Promise.all(TABLES.map((table) => migrate(client, { table })));
   return {
     async query(text, values) {
       await ready;
