@@ -1,5 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
-import { toStorable } from '../storable.ts';
 import type { JsonValue } from '../types.ts';
 
 /** Whether one JSON value contains another, as Postgres' `jsonb @> jsonb` has it. */
@@ -18,7 +16,22 @@ export function contains(whole: JsonValue, part: JsonValue): boolean {
  * back as `{}`, which every row contains.
  */
 export function isJsonRecord(value: unknown): value is { readonly [key: string]: JsonValue } {
-  return isRecord(value) && isDeepStrictEqual(toStorable(value, Infinity).value, value);
+  return isRecord(value) && isJson(value);
+}
+
+function isJson(value: unknown, depth = 0): boolean {
+  // Far deeper than what rows hold, and it ends what refers to itself.
+  if (depth > 1_000) return false;
+  const isWithin = (inner: unknown) => isJson(inner, depth + 1);
+  if (isList(value)) return value.every(isWithin);
+  if (typeof value === 'object' && value !== null)
+    return isPlain(value) && Object.values(value).every(isWithin);
+  return ['string', 'boolean'].includes(typeof value) || value === null || Number.isFinite(value);
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function isList(value: unknown): value is readonly JsonValue[] {

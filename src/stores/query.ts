@@ -1,5 +1,5 @@
 import { describe } from '../errors.ts';
-import { toText } from '../storable.ts';
+import { toStorable, toText } from '../storable.ts';
 import type { StatusFilter, StatusQuery } from '../store.ts';
 import {
   FINISHED_STATES,
@@ -17,6 +17,8 @@ export interface Place {
   readonly queue: string;
   readonly jobId: string;
 }
+
+type JsonRecord = NonNullable<StatusFilter['metadata']>;
 
 /** A filter whose `status`, where given, is a list. */
 export type ResolvedFilter = Omit<StatusFilter, 'status'> & {
@@ -86,7 +88,7 @@ export function resolveDeletion(query: StatusFilter): ResolvedFilter {
 }
 
 /** A filter as the stores take it: names as rows have them, and a list of statuses. */
-function toStored({ status, queue, name, ...rest }: StatusFilter): ResolvedFilter {
+function toStored({ status, queue, name, metadata, ...rest }: StatusFilter): ResolvedFilter {
   const isOfFinished = rest.finishedFrom !== undefined || rest.finishedBefore !== undefined;
   // An end implies it, and the index that has the ends begins with the status.
   const statuses = status ?? (isOfFinished ? FINISHED_STATES : undefined);
@@ -94,6 +96,7 @@ function toStored({ status, queue, name, ...rest }: StatusFilter): ResolvedFilte
     ...rest,
     ...(queue !== undefined && { queue: toText(queue) }),
     ...(name !== undefined && { name: toText(name) }),
+    ...(metadata !== undefined && { metadata: toStorable(metadata, Infinity).value as JsonRecord }),
     ...(statuses !== undefined && { status: [statuses].flat() }),
   };
 }

@@ -6,6 +6,9 @@ import { STORES } from '../support/stores.ts';
 
 let queues = 0;
 
+const circular: Record<string, unknown> = {};
+circular['self'] = circular;
+
 /** 30 jobs of a queue of its own, three to a millisecond; of each three one active, completed, failed. */
 function manyJobs(queue: string, start = START): StatusUpdate[] {
   return Array.from({ length: 30 }, (_, n) => {
@@ -307,6 +310,8 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     await store.write([{ ...update, jobId: 'a\uFFFDb' }]);
     expect(await store.get({ queue: 'keys', jobId: 'a\0b' })).toMatchObject({ jobId: 'a\uFFFDb' });
     expect(await store.count({ queue: '\0' })).toBe(0);
+    await store.write([{ ...update, jobId: 'm', metadata: { org: 'a\uFFFDb' } }]);
+    expect(await store.count({ queue: 'keys', metadata: { org: 'a\0b' } })).toBe(1);
   });
 
   test('a row that is not there is undefined', async () => {
@@ -366,6 +371,8 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
       'Expected `query.metadata` to be an object',
     ],
     ['a Date in metadata', { metadata: { at: new Date(0) } }, 'an object of JSON values'],
+    ['an array with a hole in metadata', { metadata: { ids: [1, undefined] } }, 'of JSON values'],
+    ['metadata that contains itself', { metadata: circular }, 'an object of JSON values'],
     ['a bigint in metadata', { metadata: { id: 5n } }, 'an object of JSON values'],
     [
       'a status that is none',
