@@ -93,8 +93,9 @@ function resolveFrom(place: string): string | undefined {
 }
 
 async function connect(pg: Pg, { url, source }: Address): Promise<DatabaseClient> {
+  let client: DatabaseClient | undefined;
   try {
-    const client = new pg.Client({
+    client = new pg.Client({
       connectionString: url,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       application_name: 'bullmq-job-status',
@@ -104,6 +105,8 @@ async function connect(pg: Pg, { url, source }: Address): Promise<DatabaseClient
     await client.connect();
     return client;
   } catch (error) {
+    // Not awaited: pg may leave a connection half open, which would hold the process, or never say it ended.
+    client?.end().catch(() => {});
     throw new Error(
       `Can't connect to the database${placeOf(url)}: ${reasonOf(error)}. ` +
         `Check that it runs, and host, user, password and database in ${source}`,
