@@ -150,6 +150,12 @@ describe('a database that', () => {
     expect(message).toMatch(/DATABASE_URL is no connection string.*# as %23|Invalid URL/);
   });
 
+  test('has an address without a user: what stands there may be one, with a password', async () => {
+    const message = await errorOf(['check'], { DATABASE_URL: 'postgres://user.invalid:54321' });
+    expect(message).toMatch(/^error: Can't connect to the database: /);
+    expect(message).not.toContain('54321');
+  });
+
   test('breaks off in between', async () => {
     const holder = new Client({ connectionString: as('postgres') });
     await holder.connect();

@@ -49,7 +49,7 @@ describe('what an install brings', () => {
     const built = ['index', 'memory', 'migrations', 'postgres', 'supabase'].flatMap((name) =>
       ['cjs', 'd.cts', 'd.ts', 'js'].map((extension) => `dist/${name}.${extension}`),
     );
-    const expected = [...built, 'LICENSE', 'README.md', 'package.json'];
+    const expected = [...built, 'dist/cli.js', 'LICENSE', 'README.md', 'package.json'];
     expect(files).toEqual(expect.arrayContaining(expected));
     // Beside them the chunks that entries share, and the changelog from the first release on.
     const shared = /^dist\/[a-z]+-[\w-]{8}\.(?:cjs|js|d\.cts|d\.ts)$|^CHANGELOG\.md$/;

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startPostgres, type PostgresPart } from '../parts/index.ts';
+import { manifest, nodes, openWorkshop, ROOT, testedVersion, type Workshop } from './project.ts';
+
+/* The command line as users get it: one file, with nothing else installed but what they bring. */
+
+let workshop: Workshop;
+let postgres: PostgresPart;
+/** A project that has this package and no other, and one that has pg too. */
+let alone: string;
+let withPg: string;
+let sql: string;
+let databases = 0;
+
+beforeAll(async () => {
+  [workshop, postgres] = await Promise.all([openWorkshop(), startPostgres()]);
+  alone = await workshop.project('cli', [], { peers: false });
+  withPg = await workshop.project('cli-pg', [`pg@${testedVersion('pg')}`], { peers: false });
+  const migrations = pathToFileURL(join(ROOT, 'dist/migrations.js')).href;
+  const { migrationSql } = (await import(migrations)) as { migrationSql(): string };
+  sql = migrationSql();
+});
+afterAll(async () => {
+  await postgres?.[Symbol.asyncDispose]();
+  await workshop?.[Symbol.asyncDispose]();
+});
+
+const bin = (project: string) => join(project, 'node_modules/.bin/bullmq-job-status');
+const environment = { NODE_OPTIONS: '', NODE_PATH: '', DATABASE_URL: undefined };
+
+describe.each(nodes())('on $name', ({ path }) => {
+  async function run(args: readonly string[], project: string, cwd = project) {
+    const options = { cwd, env: environment, reject: false, timeout: 20_000 } as const;
+    const { stdout, stderr, exitCode } = await execa(path, [bin(project), ...args], options);
+    return { stdout, stderr, exitCode };
+  }
+  const said = (stdout: string) => ({ stdout, stderr: '', exitCode: 0 });
+
+  test('npx bullmq-job-status init --print, in a project that has only this package', async () => {
+    const { stdout, stderr } = await execa('npx', ['bullmq-job-status', 'init', '--print'], {
+      cwd: alone,
+      // npx runs the file by itself, on the first Node there is.
+      env: {
+        ...environment,
+        PATH: `${dirname(path)}${delimiter}${process.env['PATH']}`,
+        npm_config_loglevel: 'error',
+      },
+      stripFinalNewline: false,
+      timeout: 60_000,
+    });
+    expect({ stdout, stderr }).toEqual({ stdout: sql, stderr: '' });
+  });
+
+  test('it says its version', async () => {
+    expect(await run(['--version'], alone)).toEqual(said(manifest.version));
+  });
+
+  test('without pg it says what to install', async () => {
+    const args = ['migrate', '--database-url', 'postgres://u@127.0.0.1:1/d'];
+    expect(await run(args, alone)).toEqual({
+      stdout: '',
+      stderr: 'error: This command needs the package pg, which is not installed: npm install pg',
+      exitCode: 1,
+    });
+  });
+
+  test('it takes pg from the project that it is run in, wherever it lies itself', async () => {
+    const url = await postgres.createDatabase(`cli_${++databases}`);
+    const within = join(withPg, 'node_modules/pg/lib');
+    for (const cwd of [withPg, within]) {
+      const { stdout, stderr, exitCode } = await run(
+        ['migrate', '--database-url', url],
+        alone,
+        cwd,
+      );
+      expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+      expect(stdout).toMatch(/^public\.job_status is at schema version \d+$/);
+    }
+    const { stdout } = await run(['check', '--database-url', url], withPg, tmpdir());
+    expect(stdout).toContain('public.job_status is in order');
+  });
+});
+
+test('the licence of what is bundled is in the file', () => {
+  const license = readFileSync(join(ROOT, 'node_modules/commander/LICENSE'), 'utf8');
+  expect(readFileSync(join(ROOT, 'dist/cli.js'), 'utf8')).toContain(license);
+});
