@@ -49,7 +49,7 @@ async function save(
   enough: readonly string[],
   options: Required<TableFlags>,
 ): Promise<void> {
-  const saved = await saveMigration(sql, {
+  const saved = await saveMigration(process.cwd(), sql, {
     isEnough: (found) => enough.some((each) => found.includes(each.trim())),
     isSameTable: (found) => createsTable(found, options),
   }).catch((error: unknown) => {

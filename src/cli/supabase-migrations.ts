@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { codeOf } from '../errors.ts';
 
 /* Files in `supabase/migrations`, found, named and ordered as Supabase's own CLI does. */
 
@@ -21,12 +22,16 @@ export interface SavedMigration {
   readonly isNew: boolean;
 }
 
-/** Saves SQL as a migration, unless the newest one of the same table is enough. */
+/**
+ * Saves SQL as a migration of the project that a folder lies in, unless the newest one of the same
+ * table is enough.
+ */
 export async function saveMigration(
+  cwd: string,
   sql: string,
   { isSameTable, isEnough }: Judgement,
 ): Promise<SavedMigration> {
-  const folder = join(projectRoot(process.cwd()), 'supabase', 'migrations');
+  const folder = join(projectRoot(cwd), 'supabase', 'migrations');
   await mkdir(folder, { recursive: true });
   const entries = (await readdir(folder)).toSorted();
   for (const name of entries
@@ -39,8 +44,13 @@ export async function saveMigration(
     break;
   }
   const path = join(folder, `${versionAfter(entries, new Date())}_bullmq_job_status.sql`);
-  // Fails rather than overwrite a file that came in between.
-  await writeFile(path, sql, { flag: 'wx' });
+  try {
+    await writeFile(path, sql, { flag: 'wx' });
+  } catch (error) {
+    // Another process took the name in between: nothing is overwritten, and the next second is tried.
+    if (codeOf(error) === 'EEXIST') return saveMigration(cwd, sql, { isSameTable, isEnough });
+    throw error;
+  }
   return { path, isNew: true };
 }
 

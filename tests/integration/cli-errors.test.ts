@@ -1,5 +1,7 @@
 import getPort from 'get-port';
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -150,21 +152,49 @@ describe('a database that', () => {
     expect(message).toMatch(/DATABASE_URL is no connection string.*# as %23|Invalid URL/);
   });
 
-  test('has an address without a user: what stands there may be one, with a password', async () => {
-    const message = await errorOf(['check'], { DATABASE_URL: 'postgres://user.invalid:54321' });
-    expect(message).toMatch(/^error: Can't connect to the database: /);
-    expect(message).not.toContain('54321');
+  test('an empty --database-url is not: DATABASE_URL does not stand in for it', async () => {
+    const message = await errorOf(['check', '--database-url='], { DATABASE_URL: as('postgres') });
+    expect(message).toBe('error: --database-url is empty\n');
   });
 
-  test('breaks off in between', async () => {
+  // The second is an address that no system connects to, each with another code.
+  test.each(['user.invalid:54321', '255.255.255.255:54321'])(
+    'has an address without a user, which may be one with a password: %s',
+    async (address) => {
+      const message = await errorOf(['check'], { DATABASE_URL: `postgres://${address}` });
+      expect(message).toMatch(/^error: Can't connect to the database: .*[A-Z_]{5,}/);
+      expect(message).not.toMatch(/54321|255/);
+    },
+  );
+
+  test.each<[string, (backend: string, connection: Socket) => unknown, string]>([
+    [
+      'ends the session',
+      (pid) => runSql(as('postgres'), `select pg_terminate_backend(${pid})`),
+      'terminating connection',
+    ],
+    ['is no longer reached', (_, connection) => connection.destroy(), 'Connection terminated'],
+  ])('%s in between', async (_, breakOff, message) => {
     const holder = new Client({ connectionString: as('postgres') });
     await holder.connect();
     await holder.query("select pg_advisory_lock(hashtext('bullmq-job-status'))");
-    const failed = errorOf(['migrate'], { DATABASE_URL: as('postgres') });
-    const end = `select pg_terminate_backend(pid) from pg_stat_activity
+    const connections: Socket[] = [];
+    const proxy = createServer((connection) => {
+      connections.push(connection);
+      const server = connect(postgres.port, '127.0.0.1');
+      for (const each of [server, connection]) each.on('error', () => {});
+      connection.pipe(server).pipe(connection);
+    });
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    const { port } = proxy.address() as AddressInfo;
+    const failed = errorOf(['migrate'], { DATABASE_URL: `postgres://postgres@127.0.0.1:${port}/` });
+    const waiting = `select pid from pg_stat_activity
       where application_name = 'bullmq-job-status' and wait_event = 'advisory'`;
-    for (let ended = 0; ended === 0;) ended = (await holder.query(end)).rows.length;
-    expect(await failed).toContain('terminating connection');
+    let pid: string | undefined;
+    while (pid === undefined) pid = (await holder.query(waiting)).rows[0]?.pid;
+    await breakOff(pid, connections[0] as Socket);
+    expect(await failed).toContain(message);
     await holder.end();
+    proxy.close();
   });
 });

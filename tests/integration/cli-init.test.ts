@@ -44,6 +44,14 @@ function given(name: string, text: string): void {
   writeFileSync(join(migrations(), name), text);
 }
 
+/** The whole SQL of a version that is no longer this package's. */
+function sqlOfVersion(version: number): string {
+  return readFileSync(
+    new URL(`../support/schema-versions/${version}.sql`, import.meta.url),
+    'utf8',
+  );
+}
+
 const stamp = () => new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14);
 
 describe('init --supabase', () => {
@@ -77,8 +85,7 @@ describe('init --supabase', () => {
     'writes a new file where the SQL is of version %i, and leaves the old one',
     async (version) => {
       const old = '20250101000000_bullmq_job_status.sql';
-      const path = new URL(`../support/schema-versions/${version}.sql`, import.meta.url);
-      const sql = readFileSync(path, 'utf8');
+      const sql = sqlOfVersion(version);
       given(old, sql);
       const { file, isNew } = await init();
       expect(isNew).toBe(true);
@@ -88,12 +95,17 @@ describe('init --supabase', () => {
     },
   );
 
-  test('looks at the newest file of a table: one that went back is written again', async () => {
-    const table = 'create table "public"."job_status" (\n';
-    given('20250101000000_bullmq_job_status.sql', migrationSql());
-    given('20250101000001_bullmq_job_status.sql', `-- Another version.\n${table}`);
-    expect(await init()).toMatchObject({ isNew: true });
-  });
+  test.each([migrationSql(), sqlOfVersion(1)])(
+    'looks at the newest file of a table: SQL that gave way to other SQL is written again',
+    async (sql) => {
+      given('20250101000000_bullmq_job_status.sql', migrationSql());
+      given(
+        '20250101000001_bullmq_job_status.sql',
+        sql.replace('-- bullmq-job-status', '-- other'),
+      );
+      expect(await init()).toMatchObject({ isNew: true });
+    },
+  );
 
   test('never takes one table for another', async () => {
     const tables = [

@@ -1,6 +1,9 @@
 import fc from 'fast-check';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { versionAfter } from '../../src/cli/supabase-migrations.ts';
+import { saveMigration, versionAfter } from '../../src/cli/supabase-migrations.ts';
 
 const now = new Date('2026-11-24T10:11:12.987Z');
 
@@ -47,4 +50,13 @@ describe('the version of a new migration', () => {
       { numRuns: 2_000 },
     );
   });
+});
+
+test('of many that are saved at once none takes the place of another', async () => {
+  const project = mkdtempSync(join(tmpdir(), 'job-status-cli-'));
+  const texts = Array.from({ length: 20 }, (_, at) => `select ${at};\n`);
+  const never = { isSameTable: () => false, isEnough: () => false };
+  const saved = await Promise.all(texts.map((text) => saveMigration(project, text, never)));
+  expect(saved.map(({ path }) => readFileSync(path, 'utf8'))).toEqual(texts);
+  rmSync(project, { recursive: true });
 });
