@@ -1,5 +1,5 @@
 import { execa } from 'execa';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, inject, test } from 'vitest';
@@ -84,16 +84,21 @@ describe('programs', () => {
     expect(others).toEqual([]);
   });
 
-  test('the command that writes a migration writes it where the CLI of Supabase looks', async () => {
-    const command = blocks('sh').find((block) => block.includes('migrationSql')) ?? '';
-    const migrations = join(scratch, 'supabase/migrations');
-    mkdirSync(migrations, { recursive: true });
-    await execa('sh', ['-ec', command], { cwd: scratch });
-    const files = readdirSync(migrations);
-    expect(files).toEqual([expect.stringMatching(/^\d{14}_bullmq_job_status\.sql$/)]);
-    expect(readFileSync(join(migrations, files[0] as string), 'utf8')).toContain(
-      'create table if not exists "public"."job_status"',
-    );
+  test('the commands print what is shown', async () => {
+    const commands = blocks('sh')
+      .flatMap((block) => block.split('\n'))
+      .flatMap((line) => /^npx bullmq-job-status (.*?)\s*(?:#.*)?$/.exec(line)?.[1] ?? []);
+    const cwd = join(scratch, 'commands');
+    mkdirSync(cwd);
+    const env = { DATABASE_URL: inject('parts').connectionString };
+    const printed: string[] = [];
+    for (const command of commands) {
+      const main = join(root, 'src/cli/main.ts');
+      const { stdout } = await execa(process.execPath, [main, ...command.split(' ')], { cwd, env });
+      printed.push(stdout);
+    }
+    const withoutTime = (text: string) => text.replaceAll(/\d{14}/g, '<now>');
+    expect(withoutTime(printed.join('\n'))).toBe(withoutTime(blocks('text').join('').trimEnd()));
   });
 
   test('the two commands are scripts of package.json', () => {
