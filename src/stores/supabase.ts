@@ -173,7 +173,7 @@ function codeOfFailure(status: number, code: string): JobStatusErrorCode {
   if (/^[0-9A-Z]{5}$/.test(code)) return codeOfSqlState(code);
   if (/^PGRST[123]/.test(code)) return 'ERR_STORE_SETUP';
   if (code.startsWith('PGRST')) return 'ERR_STORE_UNAVAILABLE';
-  if (status === 413) return 'ERR_STORE_REFUSED';
+  if ([413, 414, 431].includes(status)) return 'ERR_STORE_REFUSED';
   const passes = status === 0 || status >= 500 || [408, 425, 429].includes(status);
   return passes ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
 }
