@@ -7,7 +7,7 @@ import { JOB_STATES, type JobStatus, type StatusUpdate } from '../../src/types.t
 import { DATABASES, type TestDatabase } from '../support/databases.ts';
 import { CANONICAL, JobHistory, START } from '../support/histories.ts';
 import { broken, permutations } from '../support/law.ts';
-import { SEED } from '../support/random-histories.ts';
+import { SEED, tellingSeed } from '../support/random-histories.ts';
 import { asText } from '../support/rows.ts';
 
 /*
@@ -89,9 +89,7 @@ describe.each(Object.entries(DATABASES))('%s', (_, newDatabase) => {
       numRuns: 2_000,
       seed: SEED,
     });
-    await holdStepByStep(histories).catch((error: unknown) => {
-      throw new Error(`Failed with SEED=${SEED}`, { cause: error });
-    });
+    await tellingSeed(() => holdStepByStep(histories));
     // What the law says of times it says of these too.
     const rows = await readAll();
     for (const row of rows) {

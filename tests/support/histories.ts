@@ -43,7 +43,7 @@ export class JobHistory {
   #now = START;
   #sequence = 0;
   readonly #key: { queue: string; id: string };
-  readonly #payload: Payload;
+  #payload: Payload;
   #job: MutableJob;
   /** The worker's own `Job` object of the attempt under way, and its last snapshot. */
   #running: RunningAttempt | undefined;
@@ -123,9 +123,10 @@ export class JobHistory {
     return this;
   }
 
-  /** The id is removed from the queue and added again. */
-  addAgain(ms = 1): this {
+  /** The id is removed from the queue and added again, by a producer who may give it something else. */
+  addAgain(ms = 1, payload = this.#payload): this {
     this.#now += ms;
+    this.#payload = payload;
     this.#job = this.#newJob();
     return this;
   }

@@ -5,6 +5,13 @@ import { JobHistory } from './histories.ts';
 /** What random tests draw from: the same for the same `SEED`, which a test that fails prints. */
 export const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
+/** Runs what draws from the seed; where it fails, the error says how to draw the same again. */
+export async function tellingSeed(run: () => Promise<void>): Promise<void> {
+  await run().catch((error: unknown) => {
+    throw new Error(`Failed with SEED=${SEED}`, { cause: error });
+  });
+}
+
 /** Text with all that quotes, escapes and encodings may stumble over, and some that looks like JSON. */
 const anyText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 20 }),
@@ -58,6 +65,12 @@ export const anyValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 1, arbitrary: deep },
 );
 
+const anyPayload = fc.record({
+  name: anyText,
+  data: anyValue,
+  metadata: fc.option(fc.dictionary(anyText, anyValue, { maxKeys: 3 })),
+});
+
 /** Time that passes: often none, so that all sorts of readings are of one millisecond. */
 const someMs = fc.oneof(fc.constantFrom(0, 1), fc.nat(50));
 
@@ -76,6 +89,7 @@ const step = fc.oneof(
     fails: fc.boolean(),
     value: anyValue,
     then: fc.constantFrom('retry', 'reset', 'again'),
+    payload: anyPayload,
   }),
 );
 
@@ -94,11 +108,7 @@ export const randomHistory: fc.Arbitrary<StatusUpdate[]> = fc
       maxLength: 3,
     }),
     wait: fc.nat(3),
-    payload: fc.record({
-      name: anyText,
-      data: anyValue,
-      metadata: fc.option(fc.dictionary(anyText, anyValue, { maxKeys: 3 })),
-    }),
+    payload: anyPayload,
   })
   .map(({ steps, skews, wait, payload }) => {
     const history = new JobHistory(undefined, payload);
@@ -109,7 +119,7 @@ export const randomHistory: fc.Arbitrary<StatusUpdate[]> = fc
       if ('fails' in event) {
         if (event.fails) history.fail(event.ms, undefined, event.value);
         else history.complete(event.ms, event.value);
-        if (event.then === 'again') history.addAgain(event.ms + 1);
+        if (event.then === 'again') history.addAgain(event.ms + 1, event.payload);
         else if (event.then === 'retry') history.retryByHand(event.ms);
         else history.retryByHand(5_001 + MAX_SKEW, true);
         start(wait);
