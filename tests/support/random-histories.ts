@@ -40,6 +40,12 @@ const anyText = fc.oneof(
   ),
 );
 
+/**
+ * Keys hold no backslash: once the V8 of Node 24 (13.6) has read `{"\\":1}`, it reads `{"\"":1}` as the same, in
+ * any `JSON.parse`, a database client's too.
+ */
+const anyKey = anyText.map((text) => text.replaceAll('\\', '/'));
+
 const anyNumber = fc.oneof(
   fc.double(),
   fc.integer(),
@@ -59,8 +65,8 @@ export const anyValue: fc.Arbitrary<unknown> = fc.oneof(
   { weight: 4, arbitrary: anyText },
   { weight: 4, arbitrary: anyNumber },
   { weight: 2, arbitrary: fc.array(fc.oneof(anyText, anyNumber), { maxLength: 5 }) },
-  { weight: 2, arbitrary: fc.dictionary(anyText, fc.oneof(anyText, anyNumber), { maxKeys: 5 }) },
-  { weight: 2, arbitrary: fc.jsonValue({ stringUnit: 'binary' }) },
+  { weight: 2, arbitrary: fc.dictionary(anyKey, fc.oneof(anyText, anyNumber), { maxKeys: 5 }) },
+  { weight: 2, arbitrary: fc.anything({ key: anyKey, values: [anyText, anyNumber], maxKeys: 5 }) },
   { weight: 1, arbitrary: fc.bigInt() },
   { weight: 1, arbitrary: deep },
 );
@@ -68,7 +74,7 @@ export const anyValue: fc.Arbitrary<unknown> = fc.oneof(
 const anyPayload = fc.record({
   name: anyText,
   data: anyValue,
-  metadata: fc.option(fc.dictionary(anyText, anyValue, { maxKeys: 3 })),
+  metadata: fc.option(fc.dictionary(anyKey, anyValue, { maxKeys: 3 })),
 });
 
 /** Time that passes: often none, so that all sorts of readings are of one millisecond. */
