@@ -149,19 +149,21 @@ export class SupabaseStatusStore implements StatusStore {
     }
     const state = codeOf(error);
     const code = codeOfFailure(status, state);
-    const hint = code === 'ERR_STORE_SETUP' ? `. ${this.#whatToDo(state)}` : '';
+    const hint = this.#whatToDo(code, state, status);
     const what =
       error === null ? 'with what is no answer of its API' : (error.message ?? messageOf(error));
     const message = `Supabase answered ${status || 'nothing'}: ${what}${hint}`;
     throw new JobStatusError(code, message, { cause: error });
   }
 
-  #whatToDo(state: string): string {
-    if (state === 'PGRST106') return "Add the schema to those that the project's API exposes";
+  #whatToDo(code: JobStatusErrorCode, state: string, status: number): string {
+    if ([414, 431].includes(status)) return '. A query goes in the URL: ask for shorter texts';
+    if (code !== 'ERR_STORE_SETUP') return '';
+    if (state === 'PGRST106') return ". Add the schema to those that the project's API exposes";
     if (!isMissing(state) && !/^PGRST20[245]$/.test(state))
-      return "Check the project's URL and the key: it must be the secret one";
+      return ". Check the project's URL and the key: it must be the secret one";
     const command = `npx bullmq-job-status init --supabase${tableFlags(this.#names)}`;
-    return `Run \`${command}\` and then \`supabase db push\``;
+    return `. Run \`${command}\` and then \`supabase db push\``;
   }
 }
 

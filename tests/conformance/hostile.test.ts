@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { JobHistory } from '../support/histories.ts';
-import { STORES } from '../support/stores.ts';
+import { STORES, type WholeStore } from '../support/stores.ts';
 
 /* Whatever a queue, a name, an id or metadata hold, it is data: never SQL, and never a filter's language. */
 
@@ -20,27 +20,36 @@ const HOSTILE = [
   '',
   '__proto__',
   'ünï©ödé 😀',
-  `'"{\\\n`.repeat(2_000),
 ];
 
-const shown = (text: string) => JSON.stringify(text.length > 40 ? `${text.slice(0, 10)}…` : text);
+/** 10,000 characters. One at a time: a URL has no room for more. */
+const LONG = `'"{\\\n`.repeat(2_000);
+
+interface Texts {
+  readonly queue: string;
+  readonly jobId: string;
+  readonly name: string;
+  readonly key: string;
+}
+
+/** Writes two rows of a queue, and finds the first by each of its texts. */
+async function writeTwo(store: WholeStore, { queue, jobId, name, key }: Texts): Promise<void> {
+  const metadata = Object.fromEntries([[key, 'x']]);
+  const [update] = new JobHistory({ queue, id: jobId }).start().snapshots;
+  const facts = { ...update!, name, metadata };
+  await store.write([facts, { ...facts, jobId: 'other', name: 'other', metadata: null }]);
+  const row = await store.get({ queue, jobId });
+  expect(row).toMatchObject({ queue, jobId, name, metadata });
+  expect((await store.list({ metadata })).items).toContainEqual(row);
+  expect(await store.count({ queue, name })).toBe(1);
+  expect(await store.count({ queue: `${queue}'` })).toBe(0);
+}
 
 describe.each(Object.entries(STORES))('%s store', (_, createStore) => {
-  test.each(HOSTILE.map((hostile) => [shown(hostile), hostile]))('%s', async (_shown, hostile) => {
+  test.each(HOSTILE)('%j', async (hostile) => {
     const store = createStore();
     const queue = `${hostile}${randomUUID()}`;
-    const metadata = Object.fromEntries([[hostile, queue]]);
-    const [update] = new JobHistory({ queue, id: hostile }).start().snapshots;
-    const facts = { ...update!, name: hostile, metadata };
-    const other = { ...facts, jobId: 'other', name: 'other', metadata: null };
-    await store.write([facts, other]);
-
-    const row = await store.get({ queue, jobId: hostile });
-    expect(row).toMatchObject({ queue, jobId: hostile, name: hostile, metadata });
-    expect(await store.count({ queue, name: hostile })).toBe(1);
-    expect(await store.count({ queue: `${queue}'` })).toBe(0);
-    expect((await store.list({ metadata })).items).toEqual([row]);
-
+    await writeTwo(store, { queue, jobId: hostile, name: hostile, key: hostile });
     const page = await store.list({ queue, limit: 1 });
     const rest = await store.list({ queue, limit: 1, cursor: page.nextCursor ?? undefined });
     expect([...page.items, ...rest.items].map(({ jobId }) => jobId).toSorted()).toEqual(
@@ -49,5 +58,13 @@ describe.each(Object.entries(STORES))('%s store', (_, createStore) => {
     expect(rest.nextCursor).toBeNull();
     expect(await store.delete({ queue, name: hostile })).toBe(1);
     expect(await store.delete({ queue })).toBe(1);
+  });
+
+  test.each(['queue', 'jobId', 'name', 'key'])('%s of 10,000 characters', async (field) => {
+    const store = createStore();
+    const texts = { queue: randomUUID(), jobId: '1', name: 'export', key: 'organizationId' };
+    const queue = field === 'queue' ? LONG + randomUUID() : texts.queue;
+    await writeTwo(store, { ...texts, [field]: LONG, queue });
+    expect(await store.delete({ queue })).toBe(2);
   });
 });
