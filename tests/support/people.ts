@@ -33,9 +33,10 @@ export async function sqlAs(connectionString: string, claims: Claims, sql: strin
   await client.connect();
   try {
     await client.query('begin');
-    await client.query("select set_config('request.jwt.claims', $1, true)", [
-      JSON.stringify(claims),
-    ]);
+    // The second is how the API told the user's id before it told all claims; some `auth.uid()` still look there.
+    const settings =
+      "select set_config('request.jwt.claims', $1, true), set_config('request.jwt.claim.sub', $2, true)";
+    await client.query(settings, [JSON.stringify(claims), claims.sub ?? '']);
     await client.query(`set local role ${claims.role}`);
     const { rows, rowCount } = await client.query<Record<string, unknown>>(sql);
     await client.query('commit');
