@@ -97,7 +97,7 @@ const organizationsOf = async (client: SupabaseClient) => {
     .select('organization_id', { count: 'exact' });
   expect(error).toBeNull();
   expect(count).toBe(data?.length);
-  return data?.map((row) => (row as { organization_id: string | null }).organization_id).sort();
+  return data?.map((row) => row.organization_id as string | null).sort();
 };
 
 /** The same by SQL, as the API would ask. */
