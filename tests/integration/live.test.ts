@@ -1,0 +1,324 @@
+import { createClient } from '@supabase/supabase-js';
+import { Queue, Worker } from 'bullmq';
+import { attachStatusTracking } from 'bullmq-job-status';
+import { migrationSql } from 'bullmq-job-status/migrations';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Pool } from 'pg';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  inject,
+  test,
+  vi,
+} from 'vitest';
+import WebSocket from 'ws';
+import { watchJobs, type JobRow, type WatchOptions } from '../../examples/live.ts';
+import {
+  runSql,
+  startPostgres,
+  startSupabaseApi,
+  type PostgresPart,
+  type SupabasePart,
+} from '../parts/index.ts';
+import { startRealtime, type RealtimePart } from '../parts/realtime.ts';
+import { docsBlocks } from '../support/docs.ts';
+import { JobHistory } from '../support/histories.ts';
+
+/* docs/live.md: examples/live.ts on real changes, through a stand-in for Realtime that fails on purpose. */
+
+const A = 'aaaaaaaa-0000-4000-8000-000000000001';
+const B = 'bbbbbbbb-0000-4000-8000-000000000002';
+const ALICE = '11111111-0000-4000-8000-000000000001';
+const STRANGER = '33333333-0000-4000-8000-000000000003';
+
+/** The migrations of docs/tenants.md by which a member reads the rows of his organisation. */
+const [tables = '', column = '', , , , , , byMembers = ''] = docsBlocks('tenants.md', 'sql');
+const people = `insert into organizations values ('${A}', 'A'), ('${B}', 'B');
+  insert into memberships values ('${ALICE}', '${A}');`;
+
+let postgres: PostgresPart;
+let api: SupabasePart;
+let realtime: RealtimePart;
+let pool: Pool;
+let store: PostgresStatusStore;
+
+const run = (sql: string) => runSql(postgres.connectionString, sql);
+
+beforeAll(async () => {
+  // A stand-in of our own, for its database must be in reach.
+  for (const name of ['DATABASE_URL', 'SUPABASE_URL']) vi.stubEnv(name, undefined);
+  postgres = await startPostgres({ settings: { wal_level: 'logical' } });
+  const { connectionString } = postgres;
+  // Every Supabase project has this publication.
+  const publication = 'create publication supabase_realtime;';
+  const sql = [publication, migrationSql({ realtime: true }), tables, column, byMembers, people];
+  api = await startSupabaseApi({ connectionString, sql: sql.join('\n') });
+  pool = new Pool({ connectionString });
+  store = new PostgresStatusStore(pool);
+});
+
+beforeEach(async () => {
+  await run('delete from job_status');
+  realtime = await startRealtime({ apiUrl: api.url, connectionString: postgres.connectionString });
+});
+
+const open: AbortController[] = [];
+
+afterEach(async () => {
+  for (const controller of open.splice(0)) controller.abort();
+  await realtime.stop();
+  vi.unstubAllGlobals();
+});
+
+afterAll(async () => {
+  await pool?.end();
+  await api?.stop();
+  await postgres?.stop();
+  vi.unstubAllEnvs();
+});
+
+/** A job whose story a test tells step by step, of an organisation. */
+class Job {
+  readonly #history: JobHistory;
+  readonly #organizationId: string;
+
+  constructor(id: string, organizationId = A) {
+    this.#history = new JobHistory({ queue: 'exports', id });
+    this.#organizationId = organizationId;
+  }
+
+  async progress(progress: number): Promise<void> {
+    if (this.#history.snapshots.length === 0) this.#history.start();
+    const snapshot = this.#history.progress(1, progress).snapshots.at(-1)!;
+    await store.write([{ ...snapshot, metadata: { organizationId: this.#organizationId } }]);
+  }
+}
+
+/** What somebody sees who looks at his jobs. */
+function watch(sub: string, options: Partial<WatchOptions> = {}) {
+  const token = api.signedInToken({ sub });
+  const supabase = createClient(realtime.url, api.publishableKey, {
+    accessToken: async () => token,
+    realtime: { transport: WebSocket as never },
+  });
+  const controller = new AbortController();
+  open.push(controller);
+  const pages: (readonly JobRow[])[] = [];
+  const errors: unknown[] = [];
+  const watched = watchJobs(supabase, {
+    onRows: (rows) => void pages.push(rows),
+    onError: (error) => void errors.push(error),
+    signal: controller.signal,
+    restMs: 20,
+    ...options,
+  });
+  watched.catch((error: unknown) => errors.push(error));
+  const progress = (id: string) => pages.at(-1)?.find(({ job_id }) => job_id === id)?.progress;
+  return { pages, errors, progress, stop: () => controller.abort() };
+}
+
+/** Somebody who looks, and whose first page came when changes were being sent. */
+async function watching(sub: string, options?: Partial<WatchOptions>) {
+  const job = new Job('first');
+  await job.progress(1);
+  const watcher = watch(sub, options);
+  await expect.poll(() => watcher.pages.length).toBeGreaterThan(0);
+  // Read after the server had subscribed: what changes from here on is sent.
+  await new Job('second').progress(2);
+  await expect.poll(() => watcher.progress('second'), { timeout: 5_000 }).toBe(2);
+  return { ...watcher, job };
+}
+
+const soon = { timeout: 10_000 };
+
+describe('the document', () => {
+  const [shown = '', use = '', ...others] = docsBlocks('live.md', 'ts');
+
+  test('shows examples/live.ts', () => {
+    const file = fileURLToPath(new URL('../../examples/live.ts', import.meta.url));
+    expect(shown).toBe(readFileSync(file, 'utf8'));
+    expect(use).toContain('watchJobs(supabase, {');
+    expect(others).toEqual([]);
+  });
+
+  test('its SQL is what the option does; the option may be used again', async () => {
+    const connectionString = await postgres.createDatabase('publication');
+    const there = (sql: string) => runSql(connectionString, sql);
+    const published = () =>
+      there(
+        "select schemaname || '.' || tablename as name from pg_publication_tables where pubname = 'supabase_realtime'",
+      );
+    const [sql = ''] = docsBlocks('live.md', 'sql');
+
+    // Without the publication: told, and nothing is made.
+    await expect(there(migrationSql({ realtime: true }))).rejects.toThrow(
+      'publication "supabase_realtime" does not exist',
+    );
+    expect(await there("select 1 from pg_class where relname = 'job_status'")).toEqual([]);
+
+    await there('create publication supabase_realtime');
+    await there(migrationSql());
+    expect(await published()).toEqual([]);
+    for (let twice = 0; twice < 2; twice++) await there(migrationSql({ realtime: true }));
+    expect(await published()).toEqual([{ name: 'public.job_status' }]);
+    await there('alter publication supabase_realtime drop table job_status');
+    await there(sql);
+    await there(migrationSql());
+    expect(await published()).toEqual([{ name: 'public.job_status' }]);
+  });
+});
+
+describe('who looks sees the truth', () => {
+  test('first the newest rows there are, newest first', async () => {
+    for (const [at, id] of ['old', 'newer', 'newest'].entries()) {
+      await new Job(id).progress(at);
+      await run(
+        `update job_status set created_at = timestamptz '2026-01-01' - interval '1 day' * ${3 - at} where job_id = '${id}'`,
+      );
+    }
+    const { pages } = watch(ALICE, { limit: 2 });
+    await expect.poll(() => pages.length, soon).toBeGreaterThan(0);
+    expect(pages[0]?.map(({ job_id }) => job_id)).toEqual(['newest', 'newer']);
+  });
+
+  test('a job of a real worker, from its start to its end', async () => {
+    const { pages } = await watching(ALICE);
+    const name = `queue-${randomUUID()}`;
+    const { redis: connection } = inject('parts');
+    const gate = Promise.withResolvers<void>();
+    const worker = new Worker(name, () => gate.promise, { connection });
+    attachStatusTracking(worker, store, { metadata: () => ({ organizationId: A }) });
+    const queue = new Queue(name, { connection });
+    await queue.add('export', {});
+    const status = () => pages.at(-1)?.find((row) => row.queue === name)?.status;
+    await expect.poll(status, soon).toBe('active');
+    gate.resolve();
+    await expect.poll(status, soon).toBe('completed');
+    await worker.close();
+    await queue.close();
+  });
+
+  test('of his own organisation only; of others not even an event', async () => {
+    const alice = await watching(ALICE);
+    const stranger = watch(STRANGER);
+    await new Job('theirs', B).progress(5);
+    await alice.job.progress(6);
+    await expect.poll(() => alice.progress('first'), soon).toBe(6);
+    await expect.poll(() => stranger.pages.length, soon).toBeGreaterThan(0);
+    const ids = (pages: (readonly JobRow[])[]) => new Set(pages.flat().map(({ job_id }) => job_id));
+    expect(ids(alice.pages)).toEqual(new Set(['first', 'second']));
+    expect(ids(stranger.pages)).toEqual(new Set());
+    const sent = realtime.sent.map(({ type, row }) => `${type} ${row['job_id']}`);
+    expect(sent).toContain('UPDATE first');
+    expect(sent).not.toContain('INSERT theirs');
+  });
+
+  test('a row that is deleted is gone', async () => {
+    const { pages } = await watching(ALICE);
+    await run("delete from job_status where job_id = 'first'");
+    await expect.poll(() => pages.at(-1)?.map(({ job_id }) => job_id), soon).toEqual(['second']);
+  });
+
+  test('after a connection was cut and changes were lost', async () => {
+    const { job, progress, errors } = await watching(ALICE);
+    realtime.set('lose', true);
+    await job.progress(40);
+    await expect.poll(realtime.lost, soon).toBeGreaterThan(0);
+    expect(progress('first')).toBe(1);
+    realtime.cut();
+    await expect.poll(() => progress('first'), soon).toBe(40);
+    expect(errors.length).toBeGreaterThan(0);
+    // And changes come again.
+    realtime.set('lose', false);
+    await job.progress(60);
+    await expect.poll(() => progress('first'), soon).toBe(60);
+  });
+
+  test('of what changed after SUBSCRIBED and before the server had subscribed', async () => {
+    const job = new Job('early');
+    await job.progress(1);
+    realtime.set('not yet', true);
+    const { progress, pages } = watch(ALICE);
+    await expect.poll(realtime.joined, soon).toBe(1);
+    await expect.poll(() => progress('early'), soon).toBe(1);
+    await expect.poll(() => pages.length, soon).toBe(2);
+    await job.progress(30);
+    await expect.poll(realtime.lost, soon).toBeGreaterThan(0);
+    expect(progress('early')).toBe(1);
+    realtime.set('not yet', false);
+    await expect.poll(() => progress('early'), soon).toBe(30);
+  });
+
+  test('when the tab is shown again, and no late event brings an older row back', async () => {
+    const tab = Object.assign(new EventTarget(), { visibilityState: 'hidden' });
+    vi.stubGlobal('document', tab);
+    const { job, progress, pages } = await watching(ALICE);
+    realtime.set('hold', true);
+    await job.progress(10);
+    await job.progress(50);
+    const before = pages.length;
+    tab.dispatchEvent(new Event('visibilitychange'));
+    tab.visibilityState = 'visible';
+    tab.dispatchEvent(new Event('visibilitychange'));
+    await expect.poll(() => progress('first'), soon).toBe(50);
+    expect(pages.length).toBe(before + 1);
+    realtime.set('hold', false);
+    await expect.poll(() => pages.length, soon).toBeGreaterThan(before + 1);
+    const shown = pages
+      .slice(before)
+      .map((page) => page.find(({ job_id }) => job_id === 'first')?.progress);
+    expect(new Set(shown)).toEqual(new Set([50]));
+  });
+
+  test('of what was lost in silence, after a while', async () => {
+    const { job, progress } = await watching(ALICE, { everyMs: 300 });
+    realtime.set('lose', true);
+    await job.progress(70);
+    await expect.poll(() => progress('first'), soon).toBe(70);
+    expect(realtime.sent.filter(({ type }) => type === 'UPDATE')).toEqual([]);
+  });
+
+  test('of many changes at once by few reads', async () => {
+    const { job, progress } = await watching(ALICE, { restMs: 200 });
+    const before = realtime.requests();
+    for (let percent = 1; percent <= 100; percent++) await job.progress(percent);
+    await expect.poll(() => progress('first'), soon).toBe(100);
+    await expect.poll(() => realtime.sent.at(-1)?.row['progress'], soon).toBe('100');
+    expect(realtime.requests() - before).toBeLessThan(50);
+  });
+});
+
+describe('what goes wrong', () => {
+  test('a read that fails is told, and tried again', async () => {
+    const { job, progress, errors } = await watching(ALICE);
+    realtime.set('no api', true);
+    await job.progress(20);
+    await expect.poll(() => errors.length, soon).toBeGreaterThan(0);
+    realtime.set('no api', false);
+    await expect.poll(() => progress('first'), soon).toBe(20);
+  });
+
+  test('aborted, it stops for good: no channel, no read, no row', async () => {
+    const { job, pages, errors, stop } = await watching(ALICE);
+    stop();
+    const before = pages.length;
+    await expect.poll(realtime.joined, soon).toBe(0);
+    // Another sees the change that this one does not.
+    const other = watch(ALICE);
+    await job.progress(80);
+    await expect.poll(() => other.progress('first'), soon).toBe(80);
+    expect(pages.length).toBe(before);
+    expect(errors).toEqual([]);
+    const aborted = watch(ALICE, { signal: AbortSignal.abort() });
+    await job.progress(90);
+    await expect.poll(() => other.progress('first'), soon).toBe(90);
+    expect(aborted.pages).toEqual([]);
+  });
+});
