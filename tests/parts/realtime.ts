@@ -15,8 +15,8 @@ export interface RealtimePart extends AsyncDisposable {
   readonly url: string;
   /** Every change that was sent to somebody, in order. */
   readonly sent: readonly Change[];
-  /** How many changes somebody should have got and did not. */
-  lost(): number;
+  /** Every change that somebody should have got and did not. */
+  readonly lost: readonly Change[];
   /** How many requests have gone to the API. */
   requests(): number;
   /** How many channels have been joined and not left. */
@@ -70,7 +70,7 @@ export async function startRealtime(options: StartRealtimeOptions): Promise<Real
   const subscriptions = new Set<Subscription>();
   const sent: Change[] = [];
   let requests = 0;
-  let lost = 0;
+  const lost: Change[] = [];
 
   // Apart, for a temporary slot goes with the first error of its connection.
   const [database, asker] = [new Client({ connectionString }), new Client({ connectionString })];
@@ -149,7 +149,7 @@ export async function startRealtime(options: StartRealtimeOptions): Promise<Real
       });
       if (ids.length === 0) continue;
       if (!subscription.isOn) {
-        lost += 1;
+        lost.push(change);
         continue;
       }
       // Of a row that is gone, nobody can be asked whether he may read it: its key goes to everybody.
@@ -204,7 +204,7 @@ export async function startRealtime(options: StartRealtimeOptions): Promise<Real
       for (const { data } of rows) {
         const change = decode(data, relations);
         if (change === undefined) continue;
-        if (faults.has('lose')) lost += 1;
+        if (faults.has('lose')) lost.push(change);
         else held.push(change);
       }
       if (!faults.has('hold')) for (const change of held.splice(0)) await pass(change);
@@ -224,7 +224,7 @@ export async function startRealtime(options: StartRealtimeOptions): Promise<Real
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     sent,
-    lost: () => lost,
+    lost,
     requests: () => requests,
     joined: () => subscriptions.size,
     cut: () => {
