@@ -65,7 +65,9 @@ function compare({ expected, actual, functions, rights }: Found, names: TableNam
     if (is === null || is === undefined) differences.push(`${signature} is missing`);
     else if (is.body !== body) differences.push(`${signature} has another body`);
     else if (!is.safe)
-      differences.push(`${signature} is not security invoker with an empty search_path`);
+      differences.push(
+        `${signature} is not security invoker with the search_path pg_catalog, pg_temp`,
+      );
   }
   return [...differences, ...rights];
 }
@@ -121,7 +123,7 @@ function describeFunctions(names: TableNames): string {
   const functions = functionsOf(names).map(({ name, types }) => {
     const oid = `pg_catalog.to_regprocedure(${quoteLiteral(`${names.qualify(name)}(${types})`)})`;
     return `${quoteLiteral(name)}, (
-      select pg_catalog.jsonb_build_object('body', p.prosrc, 'safe', not p.prosecdef and p.proconfig = array['search_path=""'])
+      select pg_catalog.jsonb_build_object('body', p.prosrc, 'safe', not p.prosecdef and p.proconfig = array['search_path=pg_catalog, pg_temp'])
       from pg_catalog.pg_proc p where p.oid = ${oid}
     )`;
   });

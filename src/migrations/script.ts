@@ -112,7 +112,7 @@ function sqlOfFunction({ name, parameters, types, body }: SqlFunction, names: Ta
   const signature = `${names.qualify(name)}(${types})`;
   return `  is_new := pg_catalog.to_regprocedure(${quoteLiteral(signature)}) is null;
   create or replace function ${names.qualify(name)}(${parameters}) returns integer
-  language plpgsql security invoker set search_path = '' as ${tag}${body}${tag};
+  language plpgsql security invoker set search_path = pg_catalog, pg_temp as ${tag}${body}${tag};
   comment on function ${signature} is '${markOf(SCHEMA_VERSION)}';
   if is_new then
 ${revoke('function', signature)}
@@ -133,6 +133,10 @@ function revoke(kind: 'table' | 'function', name: string): string {
 
 function sqlOfRealtime({ schema, table, qualify }: TableNames): string {
   return `
+  if not exists (select from pg_catalog.pg_publication where pubname = 'supabase_realtime') then
+    raise undefined_object using message = 'there is no publication supabase_realtime',
+      hint = 'It belongs to Supabase: on a Postgres of your own leave out the option realtime.';
+  end if;
   if not exists (
     select from pg_catalog.pg_publication_tables
     where pubname = 'supabase_realtime' and schemaname = ${quoteLiteral(schema)} and tablename = ${quoteLiteral(table)}

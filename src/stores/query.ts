@@ -72,7 +72,7 @@ export function resolveQuery(query?: StatusQuery): ResolvedQuery {
     limit: limit as number,
     after,
     // Nothing ends before it was created.
-    newest: earlier(after?.createdAt, filter['finishedBefore'] as Date | undefined),
+    newest: after?.createdAt ?? (filter['finishedBefore'] as Date | undefined),
   };
 }
 
@@ -99,11 +99,6 @@ function toStored({ status, queue, name, metadata, ...rest }: StatusFilter): Res
     ...(metadata !== undefined && { metadata: toStorable(metadata, Infinity).value as JsonRecord }),
     ...(statuses !== undefined && { status: [statuses].flat() }),
   };
-}
-
-function earlier(a: Date | undefined, b: Date | undefined): Date | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return a < b ? a : b;
 }
 
 /** A key as rows have it. */

@@ -138,7 +138,7 @@ describe('a database that', () => {
 
   test('has no publication for --realtime', async () => {
     const message = await errorOf(['migrate', '--realtime'], { DATABASE_URL: as('postgres') });
-    expect(message).toContain('publication "supabase_realtime" does not exist');
+    expect(message).toContain('there is no publication supabase_realtime');
   });
 
   test.each([

@@ -61,11 +61,11 @@ test.each<[string, string]>([
   ],
   [
     'alter function job_status_write security definer',
-    'function "public"."job_status_write"(jsonb, integer) is not security invoker with an empty search_path',
+    'function "public"."job_status_write"(jsonb, integer) is not security invoker with the search_path pg_catalog, pg_temp',
   ],
   [
     'alter function job_status_write reset search_path',
-    'function "public"."job_status_write"(jsonb, integer) is not security invoker with an empty search_path',
+    'function "public"."job_status_write"(jsonb, integer) is not security invoker with the search_path pg_catalog, pg_temp',
   ],
   ['grant insert on job_status to anon', 'anon may write "public"."job_status"'],
   [

@@ -162,7 +162,7 @@ describe('the document', () => {
 
     // Without the publication: told, and nothing is made.
     await expect(there(migrationSql({ realtime: true }))).rejects.toThrow(
-      'publication "supabase_realtime" does not exist',
+      'there is no publication supabase_realtime',
     );
     expect(await there("select 1 from pg_class where relname = 'job_status'")).toEqual([]);
 

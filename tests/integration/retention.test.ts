@@ -67,6 +67,22 @@ describe('retention beside writes that finish jobs and open them again', () => {
   });
 });
 
+test('a step of prune takes so many rows in all, the oldest of each status first', async () => {
+  await pool.query('truncate job_status');
+  const ended = (id: number, ends: 'fail' | 'complete') =>
+    new JobHistory({ queue: 'q', id: `${id}` }).start(id)[ends]().snapshots[1]!;
+  await store.write([5, 3, 1, 4, 2].map((id) => ended(id, 'complete')));
+  await store.write([9, 8, 7].map((id) => ended(id, 'fail')));
+  const left = async () =>
+    (await store.list()).items.map((row) => Number(row.jobId)).toSorted((a, b) => a - b);
+  const step = (atMost: number) =>
+    pool.query("select job_status_prune(now(), '{completed,failed}', $1) as pruned", [atMost]);
+  expect((await step(2)).rows).toEqual([{ pruned: 2 }]);
+  expect(await left()).toEqual([3, 4, 5, 7, 8, 9]);
+  expect((await step(4)).rows).toEqual([{ pruned: 4 }]);
+  expect(await left()).toEqual([8, 9]);
+});
+
 test('prune passes over a row that somebody holds, and takes it the next time', async () => {
   await pool.query('truncate job_status');
   await store.write(batches(1).flat());

@@ -196,7 +196,7 @@ describe.each<[string, Required<TableOptions> & { schema: string; table: string 
     const outcomes: unknown[] = [];
     for (const hostile of [
       '',
-      `${temporaryTables(made)} set local search_path = evil, pg_temp, pg_catalog, public;`,
+      `${temporaryTables(made)} create domain pg_temp.timestamptz as pg_catalog.date; set local search_path = evil, pg_temp, pg_catalog, public;`,
     ]) {
       await client.query(`begin; ${hostile} set local role service_role`);
       if (hostile !== '') {

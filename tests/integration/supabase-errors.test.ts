@@ -100,7 +100,12 @@ describe('what went wrong is told apart', () => {
   ])('a server that answers %d %j has stored nothing', async (status, body, code) => {
     await using server = await answering(status, body);
     const store = new SupabaseStatusStore(createClient(server.url, 'key'));
-    for (const request of [() => store.write(completed('1')), () => store.delete({ queue: 'q' })]) {
+    const requests = [
+      () => store.write(completed('1')),
+      () => store.delete({ queue: 'q' }),
+      () => store.prune({ olderThan: 0 }),
+    ];
+    for (const request of requests) {
       await expect(request()).rejects.toMatchObject({ code });
     }
   });

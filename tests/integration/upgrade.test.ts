@@ -164,7 +164,7 @@ test('a migration that fails half-way leaves nothing behind', async () => {
 test('the table joins the publication of Realtime once', async () => {
   const pool = await newDatabase(1);
   await expect(migrate(pool, { realtime: true })).rejects.toThrow(
-    'publication "supabase_realtime" does not exist',
+    'there is no publication supabase_realtime',
   );
   await pool.query('create publication supabase_realtime');
   for (let twice = 0; twice < 2; twice++) await migrate(pool, { realtime: true });
