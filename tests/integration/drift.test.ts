@@ -1,7 +1,8 @@
 import { checkSchema, migrate } from 'bullmq-job-status/migrations';
-import { Client, Pool } from 'pg';
+import { Client, type Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startPostgres, type PostgresPart } from '../parts/index.ts';
+import { openPool } from '../support/pool.ts';
 
 /* Each object of the schema is damaged in turn, and the check must name it. */
 
@@ -11,7 +12,7 @@ let databases = 0;
 
 beforeAll(async () => {
   postgres = await startPostgres();
-  pool = new Pool({ connectionString: postgres.connectionString });
+  pool = openPool(postgres.connectionString);
   await pool.query('create role anon');
   await pool.query('create role authenticated');
   await pool.end();
@@ -20,7 +21,7 @@ afterAll(() => postgres.stop());
 
 beforeEach(async () => {
   const connectionString = await postgres.createDatabase(`drift_${++databases}`);
-  pool = new Pool({ connectionString });
+  pool = openPool(connectionString);
   await migrate(pool);
   return () => pool.end();
 });

@@ -2,7 +2,7 @@ import { Queue, Worker } from 'bullmq';
 import { attachStatusTracking, mergeStatus, type JobStatus } from 'bullmq-job-status';
 import { checkSchema, migrationSql } from 'bullmq-job-status/migrations';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
-import { Client, Pool } from 'pg';
+import { Client, type Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Row } from '../../src/stores/row.ts';
 import {
@@ -17,6 +17,7 @@ import {
 import { docsBlocks } from '../support/docs.ts';
 import { broken } from '../support/law.ts';
 import { browserClient, sqlAs } from '../support/people.ts';
+import { openPool } from '../support/pool.ts';
 
 /* docs/existing-table.md word for word, on a table as its authors' users had it, and with jobs under way. */
 
@@ -97,7 +98,7 @@ beforeAll(async () => {
   ].join(';\n');
   const { connectionString } = postgres;
   api = await startSupabaseApi({ connectionString, sql });
-  pool = new Pool({ connectionString });
+  pool = openPool(connectionString);
   store = new PostgresStatusStore(pool);
 });
 

@@ -6,7 +6,7 @@ import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import {
   afterAll,
   afterEach,
@@ -30,6 +30,7 @@ import {
 import { startRealtime, type RealtimePart } from '../parts/realtime.ts';
 import { docsBlocks } from '../support/docs.ts';
 import { JobHistory } from '../support/histories.ts';
+import { openPool } from '../support/pool.ts';
 
 /* docs/live.md: examples/live.ts on real changes, through a stand-in for Realtime that fails on purpose. */
 
@@ -60,7 +61,7 @@ beforeAll(async () => {
   const publication = 'create publication supabase_realtime;';
   const sql = [publication, migrationSql({ realtime: true }), tables, column, byMembers, people];
   api = await startSupabaseApi({ connectionString, sql: sql.join('\n') });
-  pool = new Pool({ connectionString });
+  pool = openPool(connectionString);
   store = new PostgresStatusStore(pool);
 });
 

@@ -4,7 +4,7 @@ import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import {
@@ -15,6 +15,7 @@ import {
 } from '../parts/index.ts';
 import { JobHistory } from '../support/histories.ts';
 import type { WholeStore } from '../support/stores.ts';
+import { openPool } from '../support/pool.ts';
 
 /*
  * Every query that the stores issue, at a million rows: the plans are those that Postgres itself took,
@@ -47,7 +48,7 @@ beforeAll(async () => {
     },
   });
   const { connectionString } = postgres;
-  pool = new Pool({ connectionString });
+  pool = openPool(connectionString);
   await pool.query(sqlFile('schema-versions/1.sql'));
   await pool.query(sqlFile('million.sql'));
   // An upgrade of a table that is full, on the way.

@@ -1,9 +1,10 @@
 import { migrationSql } from 'bullmq-job-status/migrations';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPostgres, type PostgresPart } from '../parts/index.ts';
 import { JobHistory } from '../support/histories.ts';
+import { openPool } from '../support/pool.ts';
 
 let postgres: PostgresPart;
 let pool: Pool;
@@ -11,7 +12,7 @@ let store: PostgresStatusStore;
 
 beforeAll(async () => {
   postgres = await startPostgres({ settings: { deadlock_timeout: '10ms' } });
-  pool = new Pool({ connectionString: postgres.connectionString, max: 8 });
+  pool = openPool(postgres.connectionString, { max: 8 });
   await pool.query(migrationSql());
   store = new PostgresStatusStore(pool);
 });

@@ -2,7 +2,7 @@ import { checkSchema, migrate, migrationSql } from 'bullmq-job-status/migrations
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import { Pool } from 'pg';
+import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tableNames } from '../../src/migrations/names.ts';
 import { STEPS } from '../../src/migrations/steps/index.ts';
@@ -10,6 +10,7 @@ import { SCHEMA_VERSION } from '../../src/migrations/version.ts';
 import { toRecord } from '../../src/stores/row.ts';
 import { startPostgres, type PostgresPart } from '../parts/index.ts';
 import { JobHistory } from '../support/histories.ts';
+import { openPool } from '../support/pool.ts';
 
 /* Databases of every earlier version, as they were set up by its own SQL, are brought to this one. */
 
@@ -33,7 +34,7 @@ let databases = 0;
 
 async function newDatabase(version: number): Promise<Pool> {
   const connectionString = await postgres.createDatabase(`upgrade_${version}_${++databases}`);
-  const pool = new Pool({ connectionString });
+  const pool = openPool(connectionString);
   await pool.query(sqlOf(version));
   return pool;
 }
