@@ -34,7 +34,7 @@ interface Texts {
 
 /** Writes two rows of a queue, and finds the first by each of its texts. */
 async function writeTwo(store: WholeStore, { queue, jobId, name, key }: Texts): Promise<void> {
-  const metadata = Object.fromEntries([[key, 'x']]);
+  const metadata = Object.fromEntries([[key, key]]);
   const [update] = new JobHistory({ queue, id: jobId }).start().snapshots;
   const facts = { ...update!, name, metadata };
   await store.write([facts, { ...facts, jobId: 'other', name: 'other', metadata: null }]);
