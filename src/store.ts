@@ -49,7 +49,8 @@ export interface StatusStore {
   /**
    * Deletes the rows of jobs that ended long ago, and says how many they were: retention. In steps of
    * 1,000 rows, each a transaction of its own, so that no lock is held for long; what was deleted
-   * before a step failed stays deleted, and calling it again goes on from there.
+   * before a step failed stays deleted, and calling it again goes on from there. Rows that are being
+   * written to at the moment are left for the next time.
    */
   prune?(options: PruneOptions): Promise<number>;
 

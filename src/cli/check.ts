@@ -47,12 +47,15 @@ async function check(flags: TableFlags & DatabaseFlags): Promise<void> {
 }
 
 function remedy(
-  { installed, current }: SchemaReport,
+  { installed, current, differences }: SchemaReport,
   databaseUrl: string | undefined,
   options: Required<TableFlags>,
 ): string[] {
   if (installed === null) return ['Choose another name for the table: --table <name>'];
   if (installed > current) return ['Run: npm install bullmq-job-status@latest'];
+  // Of the same version only functions are made anew.
+  if (installed === current && !differences.every((each) => each.startsWith('function ')))
+    return [`Put it back by hand: ${commandLine('init --print', options)} shows how each is made`];
   const where = databaseUrl === undefined ? '' : ', with the same --database-url';
   const lines = [`Run${where}: ${commandLine('migrate', options)}`];
   // At the same version the migration is saved already, and a new one would say nothing new.

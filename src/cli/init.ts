@@ -15,7 +15,7 @@ interface InitFlags extends TableFlags {
 const EXAMPLES = `
 Examples:
   $ npx bullmq-job-status init --supabase
-  $ npx bullmq-job-status init --print | psql "$DATABASE_URL"`;
+  $ npx bullmq-job-status init --print | psql -v ON_ERROR_STOP=1 "$DATABASE_URL"`;
 
 export function addInit(program: Command): void {
   const command = program

@@ -51,6 +51,7 @@ async function runMigrate(flags: MigrateFlags): Promise<void> {
 
 function explain(error: unknown): never {
   if (codeOf(error) !== '42501') throw error;
-  const advice = 'run it as the role that owns the table, or that may create it in its schema';
+  const advice =
+    'run it as the role that owns the table (and, with --realtime, the publication), or that may create it in its schema';
   throw new Error(`${messageOf(error)}: ${advice}`, { cause: error });
 }

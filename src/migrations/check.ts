@@ -1,6 +1,6 @@
 import { functionsOf } from './functions.ts';
 import { quoteLiteral, tableNames, type TableNames, type TableOptions } from './names.ts';
-import { API_ROLES, installedVersion } from './script.ts';
+import { installedVersion, STRANGERS } from './script.ts';
 import { STEPS } from './steps/index.ts';
 import { SCHEMA_VERSION } from './version.ts';
 
@@ -21,7 +21,7 @@ interface Found {
   readonly installed: number | null;
   readonly expected: Description;
   readonly actual: Description;
-  readonly functions: Readonly<Record<string, { body: string; safe: boolean } | null>>;
+  readonly functions: Readonly<Record<string, { body: string; isAsMade: boolean } | null>>;
   readonly rights: readonly string[];
 }
 
@@ -59,14 +59,16 @@ function compare({ expected, actual, functions, rights }: Found, names: TableNam
     if (is === definition) return [];
     return [is === undefined ? `${thing} is missing` : `${thing} is ${is}, not ${definition}`];
   });
-  for (const { name, types, body } of functionsOf(names)) {
-    const is = functions[name];
-    const signature = `function ${names.qualify(name)}(${types})`;
-    if (is === null || is === undefined) differences.push(`${signature} is missing`);
-    else if (is.body !== body) differences.push(`${signature} has another body`);
-    else if (!is.safe)
+  for (const { signature, body } of functionsOf(names)) {
+    const is = functions[signature];
+    const thing = `function ${signature}`;
+    if (is === null || is === undefined) differences.push(`${thing} is missing`);
+    // Tools may save the SQL with line ends of their own.
+    else if (is.body.replaceAll('\r\n', '\n') !== body)
+      differences.push(`${thing} has another body`);
+    else if (!is.isAsMade)
       differences.push(
-        `${signature} is not security invoker with the search_path pg_catalog, pg_temp`,
+        `${thing} is not volatile, security invoker and of search_path pg_catalog, pg_temp`,
       );
   }
   return [...differences, ...rights];
@@ -100,55 +102,65 @@ function describe(table: string): string {
   return `(
     select coalesce(pg_catalog.jsonb_object_agg(thing, definition), '{}') from (
       select 'column ' || a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod)
+        || case when a.attcollation <> t.typcollation then ' collate ' || a.attcollation::pg_catalog.regcollation else '' end
         || case when a.attnotnull then ' not null' else '' end
         || coalesce(case a.attgenerated when 's' then ' generated ' else ' default ' end || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
       from pg_catalog.pg_attribute a
+      join pg_catalog.pg_type t on t.oid = a.atttypid
       left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
       where a.attrelid = ${oid} and a.attnum > 0 and not a.attisdropped
       union all
       select 'constraint ' || c.conname, pg_catalog.pg_get_constraintdef(c.oid)
       from pg_catalog.pg_constraint c where c.conrelid = ${oid} and c.contype = 'c'
       union all
-      select 'index ' || r.relname, regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.* USING', 'using')
+      select 'index ' || r.relname, pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.* USING', 'using')
         || case when i.indisvalid then '' else ' (invalid)' end || case when i.indisprimary then ' (primary key)' else '' end
       from pg_catalog.pg_index i join pg_catalog.pg_class r on r.oid = i.indexrelid where i.indrelid = ${oid}
       union all
-      select 'row level security', case when c.relrowsecurity then 'on' else 'off' end
+      select 'row level security', case when c.relforcerowsecurity then 'forced' when c.relrowsecurity then 'on' else 'off' end
       from pg_catalog.pg_class c where c.oid = ${oid}
     ) as things (thing, definition)
   )`;
 }
 
 function describeFunctions(names: TableNames): string {
-  const functions = functionsOf(names).map(({ name, types }) => {
-    const oid = `pg_catalog.to_regprocedure(${quoteLiteral(`${names.qualify(name)}(${types})`)})`;
-    return `${quoteLiteral(name)}, (
-      select pg_catalog.jsonb_build_object('body', p.prosrc, 'safe', not p.prosecdef and p.proconfig = array['search_path=pg_catalog, pg_temp'])
-      from pg_catalog.pg_proc p where p.oid = ${oid}
-    )`;
-  });
+  const functions = functionsOf(names).map(
+    ({ signature }) => `${quoteLiteral(signature)}, (
+      select pg_catalog.jsonb_build_object('body', p.prosrc, 'isAsMade',
+        not p.prosecdef and p.provolatile = 'v' and not p.proisstrict
+        and coalesce(p.proconfig = array['search_path=pg_catalog, pg_temp'], false))
+      from pg_catalog.pg_proc p where p.oid = pg_catalog.to_regprocedure(${quoteLiteral(signature)})
+    )`,
+  );
   return `pg_catalog.jsonb_build_object(${functions.join(', ')})`;
 }
 
-/** SQL for what the API's roles, and everybody, may do that they should not. */
+/** SQL for what the API's roles may do and should not, or should and may not, in words. */
 function describeRights(names: TableNames): string {
-  const table = names.qualify(names.table);
-  const signatures = functionsOf(names).map(
-    ({ name, types }) => `${names.qualify(name)}(${types})`,
-  );
-  const strangers = API_ROLES.filter((role) => role !== 'service_role')
-    .map(quoteLiteral)
-    .join(', ');
+  const table = quoteLiteral(names.qualify(names.table));
+  const signatures = functionsOf(names).map(({ signature }) => quoteLiteral(signature));
   return `(
-    select coalesce(pg_catalog.jsonb_agg(pg_catalog.format('%s may %s %s', r.rolname, may.what, may.thing) order by 1), '[]')
-    from pg_catalog.pg_roles r, lateral (
-      select 'write', ${quoteLiteral(table)} from (select pg_catalog.to_regclass(${quoteLiteral(table)}) as oid) t
-      where pg_catalog.has_table_privilege(r.oid, t.oid, 'insert, update, delete, truncate')
+    select coalesce(pg_catalog.jsonb_agg(said.what order by said.what), '[]') from (
+      select pg_catalog.format('%s may write %s', r.rolname, ${table}) from pg_catalog.pg_roles r
+      where r.rolname in (${STRANGERS.map(quoteLiteral).join(', ')}) and (
+        pg_catalog.has_table_privilege(r.oid, pg_catalog.to_regclass(${table}), 'insert, update, delete, truncate')
+        or pg_catalog.has_any_column_privilege(r.oid, pg_catalog.to_regclass(${table}), 'insert, update'))
       union all
-      select 'call', f.signature from unnest(array[${signatures.map(quoteLiteral).join(', ')}]) f(signature)
-      where pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure(f.signature), 'execute')
-    ) as may (what, thing)
-    where r.rolname in (${strangers})
+      select pg_catalog.format('%s may call %s', r.rolname, f.signature)
+      from pg_catalog.pg_roles r, pg_catalog.unnest(array[${signatures.join(', ')}]) f(signature)
+      where r.rolname in (${STRANGERS.map(quoteLiteral).join(', ')})
+        and pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure(f.signature), 'execute')
+      union all
+      select pg_catalog.format('service_role may not %s %s', may.what, ${table})
+      from pg_catalog.pg_roles r, pg_catalog.unnest(array['select', 'insert', 'update', 'delete']) may(what)
+      where r.rolname = 'service_role'
+        and not pg_catalog.has_table_privilege(r.oid, pg_catalog.to_regclass(${table}), may.what)
+      union all
+      select pg_catalog.format('service_role may not call %s', f.signature)
+      from pg_catalog.pg_roles r, pg_catalog.unnest(array[${signatures.join(', ')}]) f(signature)
+      where r.rolname = 'service_role'
+        and not pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure(f.signature), 'execute')
+    ) as said (what)
   )`;
 }
 

@@ -4,28 +4,33 @@ import { SCHEMA_VERSION } from './version.ts';
 
 /** One function of the schema. Unlike the table it is replaced whole, so it has no steps. */
 export interface SqlFunction {
-  readonly name: string;
-  /** Its parameters as `create function` takes them. */
-  readonly parameters: string;
-  /** Their types, which tell it from others of its name. */
-  readonly types: string;
+  /** Its quoted name, and the types that tell it from others of that name. */
+  readonly signature: string;
+  /** Name and parameters, as `create function` takes them. */
+  readonly declaration: string;
   /** What stands between the dollar quotes. */
   readonly body: string;
 }
 
 export function functionsOf(names: TableNames): readonly SqlFunction[] {
+  const write = names.qualify(names.writeFunction);
+  const prune = names.qualify(names.pruneFunction);
   return [
     {
-      name: names.writeFunction,
-      // The version is that of the caller; older packages do not tell it.
-      parameters: 'updates jsonb, schema_version integer default 1',
-      types: 'jsonb, integer',
+      signature: `${write}(jsonb, integer)`,
+      // The version is that which the caller needs.
+      declaration: `${write}(updates jsonb, schema_version integer)`,
       body: writeBody(names),
     },
     {
-      name: names.pruneFunction,
-      parameters: 'older_than timestamptz, statuses text[], at_most integer',
-      types: 'timestamptz, text[], integer',
+      // As packages of the first version call it.
+      signature: `${write}(jsonb)`,
+      declaration: `${write}(updates jsonb)`,
+      body: `\nbegin\n  return ${write}(updates, 1);\nend\n`,
+    },
+    {
+      signature: `${prune}(timestamptz, text[], integer)`,
+      declaration: `${prune}(older_than timestamptz, statuses text[], at_most integer)`,
       body: pruneBody(names),
     },
   ];
@@ -105,7 +110,7 @@ end
 
 function pruneBody({ qualify, table }: TableNames): string {
   return `
--- Deletes up to so many rows of jobs that ended before a time, oldest first. Rows that a write holds are passed
+-- Deletes up to so many rows of jobs that ended before a time, of each status the oldest first. Rows that a write holds are passed
 -- over, to be found the next time: so this waits for nobody, and can't deadlock.
 declare
   each_status text;
@@ -116,7 +121,7 @@ begin
     with old as materialized (
       select o.queue, o.job_id from ${qualify(table)} o
       where o.status = each_status and o.finished_at < older_than
-      order by o.finished_at limit at_most - pruned
+      order by o.finished_at limit greatest(at_most - pruned, 0)
       for update skip locked
     )
     delete from ${qualify(table)} t using old where t.queue = old.queue and t.job_id = old.job_id;

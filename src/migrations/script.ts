@@ -21,8 +21,8 @@ export interface MigrationOptions extends TableOptions {
   readonly realtime?: boolean | undefined;
 }
 
-/** The roles that a request to Supabase's API runs as. */
-export const API_ROLES = ['anon', 'authenticated', 'service_role'] as const;
+/** The roles of Supabase's API for requests of anybody, and of users who are signed in. */
+export const STRANGERS = ['anon', 'authenticated'] as const;
 
 /**
  * The SQL of everything the Postgres and Supabase stores need: table, constraints, indexes, functions,
@@ -44,12 +44,18 @@ export function migrationSql(options?: MigrationOptions): string {
 do ${tag}
 declare
   installed integer;
+  has_changed boolean;
   is_new boolean;
   role text;
 begin
   -- Any number of processes may run this at once: each waits for the one before it.
   perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('bullmq-job-status'));
 
+  if pg_catalog.current_setting('transaction_isolation') <> 'read committed' then
+    raise feature_not_supported using
+      message = 'this must run in a read committed transaction, to see what others did while it waited for them',
+      hint = 'Begin with: begin isolation level read committed. Or set default_transaction_isolation for its role or connection.';
+  end if;
   installed := ${installedVersion(names)};
   if installed is null then
     raise duplicate_table using
@@ -60,6 +66,8 @@ begin
     return;
   end if;
 
+  has_changed := installed < ${SCHEMA_VERSION};
+
   -- Asked for first, since \`create schema\` wants its right even where there is nothing to create.
   if pg_catalog.to_regnamespace(${quoteLiteral(schema)}) is null then
     create schema ${schema};
@@ -67,29 +75,36 @@ begin
 
 ${STEPS.map((step, at) => sqlOfStep(at + 1, step(names), names)).join('\n')}
 ${functions.map((each) => sqlOfFunction(each, names)).join('\n')}
+${sqlOfInheritedRights(functions, names)}
   if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
     grant usage on schema ${schema} to service_role;
     grant select, insert, update, delete on table ${table} to service_role;
-${functions.map(({ name, types }) => `    grant execute on function ${names.qualify(name)}(${types}) to service_role;`).join('\n')}
+    grant execute on function ${functions.map(({ signature }) => signature).join(', ')} to service_role;
   end if;
-${rest['realtime'] === true ? sqlOfRealtime(names) : ''}end
+${rest['realtime'] === true ? sqlOfRealtime(names) : ''}
+  -- Tells PostgREST, which Supabase's API is, to look at the schema again.
+  if has_changed then
+    perform pg_catalog.pg_notify('pgrst', 'reload schema');
+  end if;
+end
 ${tag};
-
--- Tells PostgREST, which Supabase's API is, to look at the schema again.
-notify pgrst, 'reload schema';
 `;
 }
 
 /** The version of what is there: 0 where there is no table, null where it is not ours. */
 export function installedVersion({ table, writeFunction, qualify }: TableNames): string {
   const relation = `pg_catalog.to_regclass(${quoteLiteral(qualify(table))})`;
-  const write = `pg_catalog.to_regprocedure(${quoteLiteral(`${qualify(writeFunction)}(jsonb, integer)`)})`;
-  const version = (comment: string) => `substring(${comment} from '${markOf('([0-9]+)')}')`;
-  // Twice, since tools let people describe their tables.
-  return `case when ${relation} is null then 0 else coalesce(
-    ${version(`pg_catalog.obj_description(${relation}, 'pg_class')`)},
-    ${version(`pg_catalog.obj_description(${write}, 'pg_proc')`)}
-  )::integer end`;
+  const write = (types: string) =>
+    `pg_catalog.to_regprocedure(${quoteLiteral(`${qualify(writeFunction)}(${types})`)})`;
+  // Of several: tools let people describe their tables anew, and the SQL of the first version, run after
+  // this, marks again what it knew.
+  return `case when ${relation} is null then 0 else greatest(
+    ${versionOf(relation, 'pg_class')}, ${versionOf(write('jsonb'), 'pg_proc')}, ${versionOf(write('jsonb, integer'), 'pg_proc')}
+  ) end`;
+}
+
+function versionOf(oid: string, catalog: string): string {
+  return `substring(pg_catalog.obj_description(${oid}, '${catalog}') from '${markOf('([0-9]{1,9})')}')::integer`;
 }
 
 /** The comment by which an object is known as ours, and of which version. */
@@ -101,22 +116,36 @@ function sqlOfStep(version: number, sql: string, { table, qualify }: TableNames)
   const name = qualify(table);
   const isFirst = version === 1;
   return `  if installed < ${version} then
-${indent(sql)}${isFirst ? `\n    alter table ${name} enable row level security;\n${revoke('table', name)}` : ''}
+${sql}${isFirst ? `\n    alter table ${name} enable row level security;\n${revoke('table', name)}` : ''}
     comment on table ${name} is '${markOf(version)}';
   end if;
 `;
 }
 
-function sqlOfFunction({ name, parameters, types, body }: SqlFunction, names: TableNames): string {
+function sqlOfFunction({ signature, declaration, body }: SqlFunction, names: TableNames): string {
   const tag = dollarTag(names, 'function');
-  const signature = `${names.qualify(name)}(${types})`;
   return `  is_new := pg_catalog.to_regprocedure(${quoteLiteral(signature)}) is null;
-  create or replace function ${names.qualify(name)}(${parameters}) returns integer
+  create or replace function ${declaration} returns integer
   language plpgsql security invoker set search_path = pg_catalog, pg_temp as ${tag}${body}${tag};
   comment on function ${signature} is '${markOf(SCHEMA_VERSION)}';
   if is_new then
+    has_changed := true;
 ${revoke('function', signature)}
   end if;
+`;
+}
+
+/** Whoever could call the function of an earlier version may call those that are new. */
+function sqlOfInheritedRights(functions: readonly SqlFunction[], names: TableNames): string {
+  const before = quoteLiteral(`${names.qualify(names.writeFunction)}(jsonb)`);
+  const all = functions.map(({ signature }) => signature).join(', ');
+  return `  for role in
+    select r.rolname from pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a, pg_catalog.pg_roles r
+    where installed between 1 and ${SCHEMA_VERSION - 1} and p.oid = pg_catalog.to_regprocedure(${before})
+      and r.oid = a.grantee and r.rolname not in (${STRANGERS.map(quoteLiteral).join(', ')})
+  loop
+    execute pg_catalog.format('grant execute on function %s to %I', ${quoteLiteral(all)}, role);
+  end loop;
 `;
 }
 
@@ -126,7 +155,7 @@ ${revoke('function', signature)}
  */
 function revoke(kind: 'table' | 'function', name: string): string {
   return `    revoke all on ${kind} ${name} from public;
-    for role in select rolname from pg_catalog.pg_roles where rolname in (${API_ROLES.map(quoteLiteral).join(', ')}) loop
+    for role in select rolname from pg_catalog.pg_roles where rolname in (${[...STRANGERS, 'service_role'].map(quoteLiteral).join(', ')}) loop
       execute pg_catalog.format('revoke all on ${kind} %s from %I', ${quoteLiteral(name)}, role);
     end loop;`;
 }
@@ -144,8 +173,4 @@ function sqlOfRealtime({ schema, table, qualify }: TableNames): string {
     alter publication supabase_realtime add table ${qualify(table)};
   end if;
 `;
-}
-
-function indent(sql: string): string {
-  return sql.replaceAll(/^(?=.)/gm, '    ');
 }

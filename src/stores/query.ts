@@ -118,7 +118,8 @@ function fromCursor(cursor: string): Place {
   try {
     const [ms, queue, jobId] = JSON.parse(cursor) as [number, string, string];
     const createdAt = new Date(ms);
-    if (TIME.holds(createdAt) && [queue, jobId].every(TEXT.holds))
+    const isKey = [queue, jobId].every((text) => typeof text === 'string' && text === toText(text));
+    if (typeof ms === 'number' && TIME.holds(createdAt) && isKey)
       return { createdAt, queue, jobId };
   } catch {
     // Neither JSON nor a list: told below with everything else that is no cursor.

@@ -4,7 +4,7 @@ import { DATABASES, type TestDatabase } from '../support/databases.ts';
 
 /*
  * The time law as the table itself states it, met with plain SQL: whatever writes a row, a program
- * of yours or a person, can't write one that breaks it, by a microsecond even.
+ * of yours or a person, can't write one that breaks it. What is finer than a millisecond is rounded first.
  */
 
 /** The columns of the time law. */
@@ -18,23 +18,23 @@ const STARTED: Times = { started: 1_000, attempt_started: 1_000 };
 /** Each clause of the law: rows that break it and nothing else, and their lawful neighbours. */
 const CLAUSES: Readonly<Record<string, { broken: readonly Times[]; lawful: readonly Times[] }>> = {
   'a start comes 1 ms after the creation, or later': {
-    broken: [-1_000, 0, 1, 999].map((us) => ({ started: us, attempt_started: us })),
-    lawful: [1_000, 1_001, 2_000].map((us) => ({ started: us, attempt_started: us })),
+    broken: [-1_000, 0, 1, 499].map((us) => ({ started: us, attempt_started: us })),
+    lawful: [1_000, 2_000].map((us) => ({ started: us, attempt_started: us })),
   },
   'the first start and the latest are known both, or neither': {
     broken: [{ started: 1_000 }, { attempt_started: 1_000 }],
     lawful: [STARTED, {}],
   },
   'the latest start is no earlier than the first': {
-    broken: [1_000, 1_999].map((us) => ({ started: 2_000, attempt_started: us })),
-    lawful: [2_000, 2_001].map((us) => ({ started: 2_000, attempt_started: us })),
+    broken: [1_000, 1_499].map((us) => ({ started: 2_000, attempt_started: us })),
+    lawful: [2_000, 3_000].map((us) => ({ started: 2_000, attempt_started: us })),
   },
   'a job completes 1 ms after its latest start, or later': {
-    broken: [0, 1_000, 1_999].map((us) => ({ ...STARTED, completed: us })),
-    lawful: [2_000, 2_001].map((us) => ({ ...STARTED, completed: us })),
+    broken: [0, 1_000, 1_499].map((us) => ({ ...STARTED, completed: us })),
+    lawful: [2_000, 3_000].map((us) => ({ ...STARTED, completed: us })),
   },
   'the latest start counts for a completion, not the first': {
-    broken: [{ started: 1_000, attempt_started: 5_000, completed: 5_999 }],
+    broken: [{ started: 1_000, attempt_started: 5_000, completed: 5_499 }],
     lawful: [{ started: 1_000, attempt_started: 5_000, completed: 6_000 }],
   },
   'a job that completes has started': {
@@ -42,11 +42,11 @@ const CLAUSES: Readonly<Record<string, { broken: readonly Times[]; lawful: reado
     lawful: [{ ...STARTED, completed: 9_000 }],
   },
   'a job fails 1 ms after its latest start, or later': {
-    broken: [0, 1_000, 1_999].map((us) => ({ ...STARTED, failed: us })),
-    lawful: [2_000, 2_001].map((us) => ({ ...STARTED, failed: us })),
+    broken: [0, 1_000, 1_499].map((us) => ({ ...STARTED, failed: us })),
+    lawful: [2_000, 3_000].map((us) => ({ ...STARTED, failed: us })),
   },
   'the latest start counts for a failure, not the first': {
-    broken: [{ started: 1_000, attempt_started: 5_000, failed: 5_999 }],
+    broken: [{ started: 1_000, attempt_started: 5_000, failed: 5_499 }],
     lawful: [{ started: 1_000, attempt_started: 5_000, failed: 6_000 }],
   },
   'a job that fails has started': {
@@ -54,12 +54,12 @@ const CLAUSES: Readonly<Record<string, { broken: readonly Times[]; lawful: reado
     lawful: [{ ...STARTED, failed: 9_000 }],
   },
   'a job is cancelled 1 ms after its latest start, or later': {
-    broken: [0, 1_000, 1_999].map((us) => ({ ...STARTED, cancelled: us })),
-    lawful: [2_000, 2_001].map((us) => ({ ...STARTED, cancelled: us })),
+    broken: [0, 1_000, 1_499].map((us) => ({ ...STARTED, cancelled: us })),
+    lawful: [2_000, 3_000].map((us) => ({ ...STARTED, cancelled: us })),
   },
   'a job that never started is cancelled 1 ms after its creation, or later': {
-    broken: [-1_000, 0, 999].map((us) => ({ cancelled: us })),
-    lawful: [1_000, 1_001].map((us) => ({ cancelled: us })),
+    broken: [-1_000, 0, 499].map((us) => ({ cancelled: us })),
+    lawful: [1_000, 2_000].map((us) => ({ cancelled: us })),
   },
 };
 
@@ -68,9 +68,8 @@ const ROWS = Object.entries(CLAUSES).flatMap(([clause, { broken, lawful }]) => [
   ...lawful.map((times) => [clause, 'stored', times] as const),
 ]);
 
-/** SQL of a column's time. `created_at` has microseconds of its own, so that none is cut off. */
 const time = (parameter: number) =>
-  `timestamptz '2026-01-01 00:00:00.000500+00' + $${parameter}::float8 * interval '1 microsecond'`;
+  `timestamptz '2026-01-01 00:00:00+00' + $${parameter}::float8 * interval '1 microsecond'`;
 
 const INSERT = `insert into job_status (queue, job_id, name, status, attempt, attempts_made, max_attempts,
     updated_at, sequence, created_at, ${COLUMNS.map((column) => `${column}_at`).join(', ')})
@@ -103,6 +102,14 @@ describe.each(Object.entries(DATABASES))('%s', (_, newDatabase) => {
     );
     return rows;
   }
+
+  test('microseconds are rounded to milliseconds, and then the law is asked', async () => {
+    const jobId = `${++rows}`;
+    const times = { started: 501, attempt_started: 1_499, completed: 1_500 };
+    await database.query(INSERT, [jobId, 0, ...inOrder(times)]);
+    const inMs = { started: 1_000, attempt_started: 1_000, completed: 2_000 };
+    expect(await stored(jobId)).toEqual([{ ...inMs, failed: null, cancelled: null }]);
+  });
 
   test.each(ROWS)('%s: %s %j', async (_, answer, times) => {
     const [byInsert, byUpdate] = [`${++rows}`, `${++rows}`];

