@@ -89,7 +89,7 @@ console.log(
 console.log(costs.toString());
 
 // An upgrade of a full table, beside a program that writes on.
-await pool.query('drop table job_status; drop function job_status_write, job_status_prune');
+await pool.query('drop schema public cascade; create schema public');
 const support = new URL('../tests/support/', import.meta.url);
 await pool.query(readFileSync(new URL('schema-versions/1.sql', support), 'utf8'));
 await pool.query(

@@ -101,6 +101,11 @@ export class SupabaseStatusStore implements StatusStore {
     return this.#count(await request.limit(0));
   }
 
+  /**
+   * As `StatusStore` says. The API takes the rows in an order of its own: beside a write of the same rows
+   * Postgres may end either as a deadlock. The write is repeated by tracking; a `delete` that rejects with
+   * `ERR_STORE_UNAVAILABLE` may be called again. `prune` never meets one.
+   */
   async delete(query: StatusFilter): Promise<number> {
     const request = this.#table().delete({ count: 'exact' });
     return this.#count(await where(request, resolveDeletion(query)));

@@ -147,7 +147,10 @@ describe('check', () => {
 
   test.each<[string, string]>([
     ["'bullmq-job-status, schema version 99'", 'Run: npm install bullmq-job-status@latest'],
-    ['null; drop function job_status_write(jsonb), job_status_write(jsonb, integer)', 'Choose another name for the table'],
+    [
+      'null; drop function job_status_write(jsonb), job_status_write(jsonb, integer)',
+      'Choose another name for the table',
+    ],
   ])('what no migration mends gets other advice: comment %s', async (comment, advice) => {
     await run('migrate');
     await runSql(url, `comment on table job_status is ${comment}`);
