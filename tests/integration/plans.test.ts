@@ -144,10 +144,6 @@ const QUERIES: Readonly<Record<string, (store: WholeStore) => Promise<unknown>>>
 describe.each(Object.entries(STORES))('%s store, a million rows', (_, createStore) => {
   test.each(Object.entries(QUERIES))('%s: by an index', async (name, query) => {
     const reads = readsOf(await logOf(() => query(createStore())));
-    (await import('node:fs')).appendFileSync(
-      '.tmp/plans.txt',
-      _ + ' ' + name + ': ' + reads.join(' | ') + '\n',
-    );
     // A write's reads of the primary key are part of its insert, and no node of their own.
     if (name !== 'write') expect(reads).not.toEqual([]);
     expect(reads.filter((read) => read.startsWith('Seq'))).toEqual([]);
