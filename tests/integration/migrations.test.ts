@@ -40,6 +40,31 @@ describe('tables of any name, in any schema', () => {
     await client.end();
   });
 
+  test('PostgREST is told to look again where something has changed, and only there', async () => {
+    const connectionString = await postgres.createDatabase('notified');
+    const client = new Client({ connectionString });
+    await client.connect();
+    const heard: unknown[] = [];
+    client.on('notification', ({ channel, payload }) => heard.push([channel, payload]));
+    await client.query('listen pgrst');
+    const changes = [
+      migrationSql(),
+      migrationSql(),
+      'drop function job_status_prune',
+      migrationSql(),
+    ];
+    const counts: number[] = [];
+    for (const sql of changes) {
+      await client.query(sql);
+      // What was sent before the answer of a later query has come by then.
+      await client.query('select 1');
+      counts.push(heard.length);
+    }
+    expect(counts).toEqual([1, 1, 1, 2]);
+    expect(heard[0]).toEqual(['pgrst', 'reload schema']);
+    await client.end();
+  });
+
   test('a role that may create tables, but no schema, may run it', async () => {
     const connectionString = await postgres.createDatabase('limited');
     await runSql(
