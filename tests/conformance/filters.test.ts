@@ -130,6 +130,8 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
       { cursor: 'x' },
       'Expected `query.cursor` to be a nextCursor of an earlier page, got "x"',
     ],
+    ['a cursor whose time is no number', { cursor: '[true,"q","1"]' }, 'a nextCursor of an'],
+    ['a cursor of what no row holds', { cursor: String.raw`[0,"q\u0000","1"]` }, 'a nextCursor of'],
     [
       'a condition that is none',
       { state: 'failed' },

@@ -46,6 +46,10 @@ test.each<[string, string]>([
       add constraint job_status_timestamps_check check (started_at > created_at)`,
     'constraint job_status_timestamps_check is CHECK ((started_at > created_at)), not CHECK',
   ],
+  [
+    "update pg_index set indisvalid = false where indexrelid = 'job_status_queue_idx'::regclass",
+    'index job_status_queue_idx is using btree (queue, created_at) (invalid), not',
+  ],
   ['drop index job_status_metadata_idx', 'index job_status_metadata_idx is missing'],
   [
     'drop index job_status_queue_idx; create index job_status_queue_idx on job_status (queue)',
