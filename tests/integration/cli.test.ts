@@ -146,6 +146,10 @@ describe('check', () => {
   });
 
   test.each<[string, string]>([
+    [
+      "'what our jobs do'; drop index job_status_queue_idx",
+      'Put it back by hand: npx bullmq-job-status init --print shows how each is made',
+    ],
     ["'bullmq-job-status, schema version 99'", 'Run: npm install bullmq-job-status@latest'],
     [
       'null; drop function job_status_write(jsonb), job_status_write(jsonb, integer)',
