@@ -53,8 +53,9 @@ function remedy(
 ): string[] {
   if (installed === null) return ['Choose another name for the table: --table <name>'];
   if (installed > current) return ['Run: npm install bullmq-job-status@latest'];
-  // Of the same version only functions are made anew.
-  if (installed === current && !differences.every((each) => each.startsWith('function ')))
+  // Of the same version only functions are made anew, and what the server's role may do.
+  const isMade = (each: string) => /^function |^service_role may not /.test(each);
+  if (installed === current && !differences.every(isMade))
     return [`Put it back by hand: ${commandLine('init --print', options)} shows how each is made`];
   const where = databaseUrl === undefined ? '' : ', with the same --database-url';
   const lines = [`Run${where}: ${commandLine('migrate', options)}`];

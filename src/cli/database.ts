@@ -38,9 +38,13 @@ export async function withDatabase<Result>(
   try {
     return await use(client);
   } catch (error) {
-    const { hint } = error as { hint?: unknown };
-    const advice = typeof hint === 'string' ? `\n${hint}` : '';
-    throw new Error(`${messageOf(error)}${advice}`, { cause: error });
+    const { hint, detail } = error as { hint?: unknown; detail?: unknown };
+    // What depends on a column, by name; other details may quote a row.
+    const dependents = ['0A000', '2BP01'].includes(codeOf(error)) ? [detail] : [];
+    const lines = [messageOf(error), ...dependents, hint].filter(
+      (line) => typeof line === 'string',
+    );
+    throw new Error(lines.join('\n'), { cause: error });
   } finally {
     await client.end();
   }

@@ -60,7 +60,7 @@ begin
   if installed is null then
     raise duplicate_table using
       message = ${quoteLiteral(`${table} is there already, and is not bullmq-job-status's`)},
-      hint = 'Choose another name for the table, or see docs/existing-table.md of bullmq-job-status.';
+      hint = 'Choose another name for the table, or see https://github.com/bullmq-job-status/bullmq-job-status/blob/main/docs/existing-table.md';
   elsif installed > ${SCHEMA_VERSION} then
     raise notice '% is at schema version %, newer than ${SCHEMA_VERSION}: left as it is', ${quoteLiteral(table)}, installed;
     return;

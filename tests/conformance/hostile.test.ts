@@ -77,10 +77,15 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     else expect((await found).items).toHaveLength(1);
   });
 
-  test.each(['queue', 'jobId', 'name'])('a %s of 5,000 characters', async (field) => {
+  test.each([
+    ['queue', 1_000],
+    ['jobId', 1_000],
+    ['name', 5_000],
+  ])('a %s of %i characters', async (field, length) => {
     const store = createStore();
     const texts = { queue: randomUUID(), jobId: '1', name: 'export', key: 'organizationId' };
-    const long = LONG.slice(0, 5_000);
+    // Of no order, for Postgres compresses what repeats: then it could be much longer.
+    const long = Array.from({ length }, () => LONG[Math.floor(Math.random() * 5)]).join('');
     const queue = field === 'queue' ? long + texts.queue : texts.queue;
     await writeTwo(store, { ...texts, [field]: long, queue });
     expect(await store.delete({ queue })).toBe(2);

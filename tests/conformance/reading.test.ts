@@ -29,7 +29,12 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
         jobId: `new-${page}`,
         createdAt: new Date(START + 1_000),
       };
-      await store.write([update, ...manyJobs(queue)]);
+      const progress = manyJobs(queue).map((each) => ({
+        ...each,
+        progress: page,
+        sequence: each.sequence + page,
+      }));
+      await store.write([update, ...progress]);
     }
     expect(seen.length).toBe(30);
     expect(new Set(seen).size).toBe(30);

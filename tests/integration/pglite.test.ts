@@ -1,5 +1,5 @@
 import { PGlite } from '@electric-sql/pglite';
-import { migrate } from 'bullmq-job-status/migrations';
+import { checkSchema, migrate } from 'bullmq-job-status/migrations';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pgliteClient } from '../support/databases.ts';
@@ -29,9 +29,13 @@ describe('PGlite, in this process', () => {
     expect(await store.count({ status: 'completed' })).toBe(1);
   });
 
-  test('is a client of the store as it is; the wrapper is for the migration', async () => {
+  test('is a client as it is, but for text of many statements, such as the check sends', async () => {
     const names = { table: 'as_it_is' };
-    await migrate(pgliteClient(db), names);
+    await migrate(db, names);
+    await expect(checkSchema(db, names)).rejects.toMatchObject({
+      code: '42601',
+    });
+    expect(await checkSchema(pgliteClient(db), names)).toMatchObject({ differences: [] });
     const store = new PostgresStatusStore(db, names);
     await store.write([completed!]);
     expect((await store.list({ status: ['completed', 'failed'] })).items).toHaveLength(1);

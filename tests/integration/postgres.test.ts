@@ -128,7 +128,7 @@ describe('what went wrong is told apart', () => {
   });
 });
 
-test('migrate runs on a pool, twenty at once', async () => {
+test('migrate runs on a pool, by as many at once as it has connections', async () => {
   const names = { schema: 'twenty at once', table: 'jobs' };
   await Promise.all(Array.from({ length: 20 }, () => migrate(pool, names)));
   const store = new PostgresStatusStore(pool, names);

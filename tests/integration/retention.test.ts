@@ -42,6 +42,8 @@ describe('retention beside writes that finish jobs and open them again', () => {
     ['delete', () => store.delete({ status: 'failed' })],
   ])('%s: no deadlock, and no job that runs is deleted', async (_, clean) => {
     await pool.query('truncate job_status');
+    const others = batches(1)[0]!.map((snapshot) => ({ ...snapshot, queue: 'running' }));
+    await store.write(others);
     const before = await postgres.countInLog(/deadlock detected/);
     let isWriting = true;
     const cleaner = async () => {
@@ -60,11 +62,8 @@ describe('retention beside writes that finish jobs and open them again', () => {
     expect(await postgres.countInLog(/deadlock detected/)).toBe(before);
 
     await clean();
-    expect(await store.count()).toBe(0);
-    const running = batches(1)[0]!;
-    await store.write(running);
-    await clean();
-    expect(await store.count()).toBe(JOBS);
+    expect(await store.count({ queue: 'q' })).toBe(0);
+    expect(await store.count({ queue: 'running', status: 'active' })).toBe(JOBS);
   });
 });
 

@@ -41,8 +41,8 @@ const anyText = fc.oneof(
 );
 
 /**
- * Keys hold no backslash: once the V8 of Node 24 (13.6) has read `{"\\":1}`, it reads `{"\"":1}` as the same, in
- * any `JSON.parse`, a database client's too.
+ * Keys hold no backslash: once the V8 of Node 24 (13.6) has read `{"a":1,"\\":1}`, it reads `{"a":1,"\"":1}` as the
+ * same, in any `JSON.parse`, a database client's too.
  */
 const anyKey = anyText.map((text) => text.replaceAll('\\', '/'));
 

@@ -40,7 +40,7 @@ new PostgresStatusStore({
   query: async (text: string, values: unknown[]) => ({ rows: [text, values] }),
 });
 
-/* PGlite fits the store as it is; in two lines it fits the migration too, which is many statements. */
+/* PGlite fits as it is, but for text of many statements, such as `checkSchema` sends: that takes two lines. */
 
 const db = some<PGlite>();
 const client = {

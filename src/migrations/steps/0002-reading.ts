@@ -31,7 +31,7 @@ ${TIMES.map((time) => `  alter column ${time} type timestamptz(3),`).join('\n')}
   ) stored;
 create index ${own('created_idx')} on ${qualify(table)} (created_at);
 create index ${own('queue_idx')} on ${qualify(table)} (queue, created_at);
-create index ${own('status_idx')} on ${qualify(table)} (status, finished_at);
+create index ${own('status_idx')} on ${qualify(table)} (status, finished_at, queue);
 create index ${own('metadata_idx')} on ${qualify(table)} using gin (metadata jsonb_path_ops) where metadata is not null;
 -- So that a query is planned by what the table holds now, and not by what it held before.
 analyze ${qualify(table)};`;
