@@ -2,6 +2,7 @@ import { checkSchema, migrationSql } from 'bullmq-job-status/migrations';
 import { readFileSync } from 'node:fs';
 import { Client } from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { quoteIdentifier } from '../../src/migrations/names.ts';
 import { SCHEMA_VERSION } from '../../src/migrations/version.ts';
 import { runSql, startPostgres, type PostgresPart } from '../parts/index.ts';
 import { cli, runAsSaid } from '../support/cli.ts';
@@ -80,6 +81,36 @@ describe('migrate', () => {
     expect(exitCode).toBe(0);
   });
 
+  test('where it may not check itself it says so, and is no failure', async () => {
+    await runSql(
+      url,
+      `do $$ begin create role limited login; exception when duplicate_object then null; end $$;
+      create schema authorization limited; revoke temp on database ${quoteIdentifier(new URL(url).pathname.slice(1))} from public`,
+    );
+    const limited = new URL(url);
+    limited.username = 'limited';
+    const args = ['migrate', '--schema', 'limited', '--database-url', limited.href];
+    expect(await cli(args)).toEqual(
+      said(
+        'limited.job_status was migrated, and not checked: this role may not create temporary tables\n',
+      ),
+    );
+    expect(await differences({ schema: 'limited' })).toEqual([]);
+  });
+
+  test('what depends on a column that an upgrade changes is named', async () => {
+    await runSql(
+      url,
+      readFileSync(new URL('../support/schema-versions/1.sql', import.meta.url), 'utf8'),
+    );
+    await runSql(url, 'create view recent as select queue, created_at from job_status');
+    const { stderr, exitCode } = await run('migrate');
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain('view recent depends on column "created_at"');
+    await runSql(url, 'drop view recent');
+    expect(await run('migrate')).toEqual(said(versionLine));
+  });
+
   test('what it does not mend is told, and is a failure', async () => {
     await run('migrate');
     await runSql(url, 'alter table job_status drop column worker');
@@ -109,6 +140,12 @@ describe('check', () => {
       'an earlier version',
       readFileSync(new URL('../support/schema-versions/1.sql', import.meta.url), 'utf8'),
       [`"public"."job_status" is at schema version 1, this package's is ${SCHEMA_VERSION}`],
+    ],
+    [
+      "rights of the server's own role",
+      `do $$ begin create role service_role; exception when duplicate_object then null; end $$;
+        ${migrationSql()}; revoke delete on job_status from service_role`,
+      ['service_role may not delete "public"."job_status"'],
     ],
     [
       'functions that were changed',
