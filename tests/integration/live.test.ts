@@ -4,8 +4,6 @@ import { attachStatusTracking } from 'bullmq-job-status';
 import { migrationSql } from 'bullmq-job-status/migrations';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Pool } from 'pg';
 import {
   afterAll,
@@ -28,21 +26,14 @@ import {
   type SupabasePart,
 } from '../parts/index.ts';
 import { startRealtime, type RealtimePart } from '../parts/realtime.ts';
-import { docsBlocks } from '../support/docs.ts';
 import { JobHistory } from '../support/histories.ts';
+import { A, ALICE, B, people, recipe, STRANGER } from '../support/organizations.ts';
 import { openPool } from '../support/pool.ts';
 
 /* docs/live.md: examples/live.ts on real changes, through a stand-in for Realtime that fails on purpose. */
 
-const A = 'aaaaaaaa-0000-4000-8000-000000000001';
-const B = 'bbbbbbbb-0000-4000-8000-000000000002';
-const ALICE = '11111111-0000-4000-8000-000000000001';
-const STRANGER = '33333333-0000-4000-8000-000000000003';
-
-/** The migrations of docs/tenants.md by which a member reads the rows of his organisation. */
-const [tables = '', column = '', , , , , , byMembers = ''] = docsBlocks('tenants.md', 'sql');
-const people = `insert into organizations values ('${A}', 'A'), ('${B}', 'B');
-  insert into memberships values ('${ALICE}', '${A}');`;
+/** By which a member reads the rows of his organisation. */
+const { tables, column, byMembers } = recipe;
 
 let postgres: PostgresPart;
 let api: SupabasePart;
@@ -141,43 +132,6 @@ async function watching(sub: string, options?: Partial<WatchOptions>) {
 const lastLost = () => realtime.lost.at(-1)?.row['progress'];
 
 const soon = { timeout: 10_000 };
-
-describe('the document', () => {
-  const [shown = '', use = '', ...others] = docsBlocks('live.md', 'ts');
-
-  test('shows examples/live.ts', () => {
-    const file = fileURLToPath(new URL('../../examples/live.ts', import.meta.url));
-    expect(shown).toBe(readFileSync(file, 'utf8'));
-    expect(use).toContain('watchJobs(supabase, {');
-    expect(others).toEqual([]);
-  });
-
-  test('its SQL is what the option does; the option may be used again', async () => {
-    const connectionString = await postgres.createDatabase('publication');
-    const there = (sql: string) => runSql(connectionString, sql);
-    const published = () =>
-      there(
-        "select schemaname || '.' || tablename as name from pg_publication_tables where pubname = 'supabase_realtime'",
-      );
-    const [sql = ''] = docsBlocks('live.md', 'sql');
-
-    // Without the publication: told, and nothing is made.
-    await expect(there(migrationSql({ realtime: true }))).rejects.toThrow(
-      'there is no publication supabase_realtime',
-    );
-    expect(await there("select 1 from pg_class where relname = 'job_status'")).toEqual([]);
-
-    await there('create publication supabase_realtime');
-    await there(migrationSql());
-    expect(await published()).toEqual([]);
-    for (let twice = 0; twice < 2; twice++) await there(migrationSql({ realtime: true }));
-    expect(await published()).toEqual([{ name: 'public.job_status' }]);
-    await there('alter publication supabase_realtime drop table job_status');
-    await there(sql);
-    await there(migrationSql());
-    expect(await published()).toEqual([{ name: 'public.job_status' }]);
-  });
-});
 
 describe('who looks sees the truth', () => {
   test('first the newest rows there are, newest first', async () => {

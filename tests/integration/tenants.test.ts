@@ -13,35 +13,13 @@ import {
   type SupabasePart,
 } from '../parts/index.ts';
 import { docsBlocks } from '../support/docs.ts';
+import { A, ALICE, B, BOB, GONE, people, recipe, STRANGER } from '../support/organizations.ts';
 import { browserClient, sqlAs, type Claims } from '../support/people.ts';
 import { ended } from '../support/queues.ts';
 
 /* docs/tenants.md word for word, on rows that real workers write through the Supabase store. */
 
-const [
-  tables = '',
-  column = '',
-  unfit = '',
-  plainColumn = '',
-  backfill = '',
-  indexConcurrently = '',
-  validate = '',
-  byMembers = '',
-  byClaim = '',
-  fewerColumns = '',
-  ...others
-] = docsBlocks('tenants.md', 'sql');
-
-const A = 'aaaaaaaa-0000-4000-8000-000000000001';
-const B = 'bbbbbbbb-0000-4000-8000-000000000002';
-const GONE = 'cccccccc-0000-4000-8000-000000000003';
-const ALICE = '11111111-0000-4000-8000-000000000001';
-const BOB = '22222222-0000-4000-8000-000000000002';
-const STRANGER = '33333333-0000-4000-8000-000000000003';
-
-const people = `
-  insert into organizations values ('${A}', 'A'), ('${B}', 'B');
-  insert into memberships values ('${ALICE}', '${A}'), ('${BOB}', '${B}');`;
+const { tables, column, byMembers, byClaim, fewerColumns, others } = recipe;
 
 let postgres: PostgresPart;
 let api: SupabasePart;
@@ -302,57 +280,4 @@ test('fewer columns: those granted are read, the others and * are refused', asyn
       ),
     ).rejects.toMatchObject({ code: '42501' });
   }
-});
-
-describe('a large table', () => {
-  test('the query finds the rows that no organisation fits, and the slower way ends in the same rows', async () => {
-    const connectionString = await postgres.createDatabase('large');
-    const there = (sql: string) => runSql(connectionString, sql);
-    const authOfSupabase = `create schema auth; create function auth.uid() returns uuid language sql as 'select null::uuid'`;
-    await there([authOfSupabase, migrationSql(), tables, people].join(';\n'));
-    const row = (id: string, organization: string) =>
-      `('q', '${id}', 'n', 'waiting', 0, 0, 1, timestamptz '2026-01-0${id}', now(), 1, '${organization}'::jsonb)`;
-    const insert = (...rows: string[]) =>
-      there(`insert into job_status (queue, job_id, name, status, attempt, attempts_made, max_attempts,
-        created_at, updated_at, sequence, metadata) values ${rows.join(', ')}`);
-    const of = (id: string) => JSON.stringify({ organizationId: id });
-    await insert(
-      row('1', of(A)),
-      row('2', of(B)),
-      row('3', '{}'),
-      row('4', of(GONE)),
-      row('5', of('no uuid')),
-      row('9', of(A.toUpperCase())),
-    );
-
-    expect((await there(unfit)).map((found) => found['organization']).sort()).toEqual([
-      GONE,
-      'no uuid',
-    ]);
-    await expect(there(column)).rejects.toMatchObject({ code: '22P02' });
-    await there("delete from job_status where job_id in ('4', '5')");
-
-    await there(plainColumn);
-    await insert(row('6', of(B)));
-    await expect(insert(row('7', of(GONE)))).rejects.toMatchObject({ code: '23503' });
-    for (const alone of [backfill, indexConcurrently, validate]) await there(alone);
-    expect(await there('select job_id, organization_id as o from job_status order by 1')).toEqual(
-      [
-        ['1', A],
-        ['2', B],
-        ['3', null],
-        ['6', B],
-        ['9', A],
-      ].map(([job_id, o]) => ({ job_id, o })),
-    );
-    const [state] = await there(
-      `select (select convalidated from pg_constraint where conname = 'job_status_organization_fkey') as validated,
-        (select indisvalid from pg_index where indexrelid = 'job_status_organization_idx'::regclass) as indexed`,
-    );
-    expect(state).toEqual({ validated: true, indexed: true });
-    await there(`delete from organizations where id = '${B}'`);
-    expect(await there('select job_id from job_status order by 1')).toEqual(
-      ['1', '3', '9'].map((job_id) => ({ job_id })),
-    );
-  });
 });
