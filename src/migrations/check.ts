@@ -138,17 +138,20 @@ function describeFunctions(names: TableNames): string {
 /** SQL for what the API's roles may do and should not, or should and may not, in words. */
 function describeRights(names: TableNames): string {
   const table = quoteLiteral(names.qualify(names.table));
-  const signatures = functionsOf(names).map(({ signature }) => quoteLiteral(signature));
+  const functions = `pg_catalog.unnest(array[${functionsOf(names)
+    .map(({ signature }) => quoteLiteral(signature))
+    .join(', ')}])`;
+  const strangers = STRANGERS.map(quoteLiteral).join(', ');
   return `(
     select coalesce(pg_catalog.jsonb_agg(said.what order by said.what), '[]') from (
       select pg_catalog.format('%s may write %s', r.rolname, ${table}) from pg_catalog.pg_roles r
-      where r.rolname in (${STRANGERS.map(quoteLiteral).join(', ')}) and (
+      where r.rolname in (${strangers}) and (
         pg_catalog.has_table_privilege(r.oid, pg_catalog.to_regclass(${table}), 'insert, update, delete, truncate')
         or pg_catalog.has_any_column_privilege(r.oid, pg_catalog.to_regclass(${table}), 'insert, update'))
       union all
       select pg_catalog.format('%s may call %s', r.rolname, f.signature)
-      from pg_catalog.pg_roles r, pg_catalog.unnest(array[${signatures.join(', ')}]) f(signature)
-      where r.rolname in (${STRANGERS.map(quoteLiteral).join(', ')})
+      from pg_catalog.pg_roles r, ${functions} f(signature)
+      where r.rolname in (${strangers})
         and pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure(f.signature), 'execute')
       union all
       select pg_catalog.format('service_role may not %s %s', may.what, ${table})
@@ -157,7 +160,7 @@ function describeRights(names: TableNames): string {
         and not pg_catalog.has_table_privilege(r.oid, pg_catalog.to_regclass(${table}), may.what)
       union all
       select pg_catalog.format('service_role may not call %s', f.signature)
-      from pg_catalog.pg_roles r, pg_catalog.unnest(array[${signatures.join(', ')}]) f(signature)
+      from pg_catalog.pg_roles r, ${functions} f(signature)
       where r.rolname = 'service_role'
         and not pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure(f.signature), 'execute')
     ) as said (what)

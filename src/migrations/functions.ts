@@ -110,8 +110,8 @@ end
 
 function pruneBody({ qualify, table }: TableNames): string {
   return `
--- Deletes up to so many rows of jobs that ended before a time, of each status the oldest first. Rows that a write holds are passed
--- over, to be found the next time: so this waits for nobody, and can't deadlock.
+-- Deletes up to so many rows of jobs that ended before a time, of each status the oldest first. Rows that a
+-- write holds are passed over, to be found the next time: so this waits for nobody, and can't deadlock.
 declare
   each_status text;
   deleted integer;

@@ -1,4 +1,4 @@
-import { codeOf, JobStatusError, kindOf, messageOf } from '../errors.ts';
+import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import { SCHEMA_VERSION } from '../migrations/version.ts';
@@ -120,15 +120,17 @@ export class PostgresStatusStore implements StatusStore {
       if (cause instanceof Error) Object.defineProperty(cause, 'detail', { enumerable: false });
       const state = codeOf(cause);
       const code = codeOfSqlState(state);
-      const hint = code === 'ERR_STORE_SETUP' ? `. ${this.#whatToDo(state)}` : '';
-      throw new JobStatusError(code, `Postgres failed: ${messageOf(cause)}${hint}`, { cause });
+      const advice = this.#whatToDo(code, state);
+      throw new JobStatusError(code, `Postgres failed: ${messageOf(cause)}${advice}`, { cause });
     }
   }
 
-  #whatToDo(state: string): string {
-    if (!isMissing(state)) return "Check the client's database, its role, and what the role may do";
+  #whatToDo(code: JobStatusErrorCode, state: string): string {
+    if (code !== 'ERR_STORE_SETUP') return '';
+    if (!isMissing(state))
+      return ". Check the client's database, its role, and what the role may do";
     const command = `npx bullmq-job-status migrate --database-url <url>${tableFlags(this.#names)}`;
-    return `Run \`${command}\`, or migrate() of bullmq-job-status/migrations`;
+    return `. Run \`${command}\`, or migrate() of bullmq-job-status/migrations`;
   }
 }
 

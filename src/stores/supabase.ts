@@ -154,10 +154,10 @@ export class SupabaseStatusStore implements StatusStore {
     }
     const state = codeOf(error);
     const code = codeOfFailure(status, state);
-    const hint = this.#whatToDo(code, state, status);
+    const advice = this.#whatToDo(code, state, status);
     const what =
       error === null ? 'with what is no answer of its API' : (error.message ?? messageOf(error));
-    const message = `Supabase answered ${status || 'nothing'}: ${what}${hint}`;
+    const message = `Supabase answered ${status || 'nothing'}: ${what}${advice}`;
     throw new JobStatusError(code, message, { cause: error });
   }
 

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, inject, test } from 'vitest';
-import type { JobStatus, StatusUpdate } from '../../src/types.ts';
+import type { StatusUpdate } from '../../src/types.ts';
 import { broken, foldHistory } from '../support/law.ts';
 import { randomHistory, SEED, tellingSeed } from '../support/random-histories.ts';
-import { asText } from '../support/rows.ts';
+import { asText, readAll } from '../support/rows.ts';
 import { STORES, type WholeStore } from '../support/stores.ts';
 
 /*
@@ -41,18 +41,6 @@ async function writeFromFour(store: WholeStore, batches: readonly StatusUpdate[]
   await Promise.all([writer(), writer(), writer(), writer()]);
 }
 
-/** All rows of a queue, in the largest pages there are. */
-async function readAll(store: WholeStore, queue: string): Promise<Map<string, JobStatus>> {
-  const rows = new Map<string, JobStatus>();
-  let cursor: string | undefined;
-  do {
-    const page = await store.list({ queue, limit: 1_000, cursor });
-    for (const row of page.items) rows.set(row.jobId, row);
-    cursor = page.nextCursor ?? undefined;
-  } while (cursor !== undefined);
-  return rows;
-}
-
 /** Writes one history of the sample alone, one by one, and has fast-check tell the shortest that fails. */
 async function failAlone(store: WholeStore, index: number): Promise<void> {
   const alone = fc.asyncProperty(randomHistory, async (snapshots) => {
@@ -77,7 +65,9 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
       .map((history, at) => history.map((each) => ({ ...each, queue, jobId: `${at}` })));
     await writeFromFour(store, scatter(histories.flat()));
 
-    const rows = await readAll(store, queue);
+    const rows = new Map(
+      (await readAll(store, { queue, limit: 1_000 })).map((row) => [row.jobId, row]),
+    );
     expect(rows.size).toBe(histories.length);
     for (const [at, history] of histories.entries()) {
       const row = rows.get(`${at}`)!;

@@ -2,19 +2,14 @@ import { describe, expect, test } from 'vitest';
 import type { StatusQuery } from '../../src/store.ts';
 import type { StatusUpdate } from '../../src/types.ts';
 import { START } from '../support/histories.ts';
-import { manyJobs, newQueueName } from '../support/many-jobs.ts';
+import { manyJobs, newQueueName, writeManyJobs } from '../support/many-jobs.ts';
 import { STORES } from '../support/stores.ts';
 
 const circular: Record<string, unknown> = {};
 circular['self'] = circular;
 
 describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
-  async function setUp() {
-    const queue = newQueueName(name);
-    const store = createStore();
-    await store.write(manyJobs(queue));
-    return { queue, store };
-  }
+  const setUp = () => writeManyJobs(createStore(), newQueueName(name));
 
   test('list and count take queue, name, status and times', async () => {
     const { queue, store } = await setUp();

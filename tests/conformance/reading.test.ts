@@ -1,16 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { JobKey, StatusUpdate } from '../../src/types.ts';
 import { START } from '../support/histories.ts';
-import { manyJobs, newQueueName } from '../support/many-jobs.ts';
+import { manyJobs, newQueueName, writeManyJobs } from '../support/many-jobs.ts';
 import { STORES } from '../support/stores.ts';
 
 describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
-  async function setUp() {
-    const queue = newQueueName(name);
-    const store = createStore();
-    await store.write(manyJobs(queue));
-    return { queue, store };
-  }
+  const setUp = () => writeManyJobs(createStore(), newQueueName(name));
 
   test('list gives pages of every row, newest first, while rows change', async () => {
     const { queue, store } = await setUp();

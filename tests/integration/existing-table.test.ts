@@ -1,5 +1,4 @@
-import { Queue, Worker } from 'bullmq';
-import { attachStatusTracking, mergeStatus, type JobStatus } from 'bullmq-job-status';
+import { mergeStatus } from 'bullmq-job-status';
 import { checkSchema, migrationSql } from 'bullmq-job-status/migrations';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { Client, type Pool } from 'pg';
@@ -14,66 +13,21 @@ import {
   type RedisPart,
   type SupabasePart,
 } from '../parts/index.ts';
-import { docsBlocks } from '../support/docs.ts';
 import { JobHistory } from '../support/histories.ts';
+import { startJobsUnderWay, UNDER_WAY } from '../support/jobs-under-way.ts';
 import { broken } from '../support/law.ts';
+import { adoption, ALICE, oldTableSql, ORGANIZATION } from '../support/old-table.ts';
 import { browserClient, sqlAs } from '../support/people.ts';
 import { openPool } from '../support/pool.ts';
+import { readAll } from '../support/rows.ts';
 
 /* docs/existing-table.md word for word, on a table as its authors' users had it, and with jobs under way. */
 
-const [
-  oldTable = '',
-  columns = '',
-  adopt = '',
-  copy = '',
-  compare = '',
-  swap = '',
-  dependents = '',
-  missing = '',
-  waiting = '',
-  back = '',
-  ...others
-] = docsBlocks('existing-table.md', 'sql');
+const { columns, adopt, copy, compare, swap, dependents, missing, waiting, back, others } =
+  adoption;
 
 /** Where the swap is one transaction, as the document says. */
 const swapSql = () => `begin; ${swap} ${migrationSql()} ${dependents} commit`;
-
-const ADOPTING = { schema: 'adopting' };
-const ORGANIZATION = 'aaaaaaaa-0000-4000-8000-000000000001';
-const OTHER = 'bbbbbbbb-0000-4000-8000-000000000002';
-const ALICE = '11111111-0000-4000-8000-000000000001';
-
-/** What the old table refers to. */
-const around = `
-  create table organizations (id uuid primary key);
-  create table courses (id uuid primary key);
-  create table memberships (user_id uuid, organization_id uuid, primary key (user_id, organization_id));
-  grant select on memberships to authenticated;
-  insert into organizations values ('${ORGANIZATION}'), ('${OTHER}');
-  insert into courses select organizations.id from organizations;
-  insert into memberships values ('${ALICE}', '${ORGANIZATION}');`;
-
-/** Rows of every kind, lawful and not: 5 statuses, cancelled or not, starts and ends at, before and after what precedes them. */
-const OLD_ROWS = `
-  insert into job_status (job_id, status, cancelled, created_at, started_at, completed_at, failed_at, updated_at,
-    progress, attempts, max_attempts, error_message, error_stack, organization_id, course_id, user_id)
-  select 'old-' || row_number() over (), status, cancelled, created_at, created_at + start,
-    case when status = 'completed' then coalesce(created_at + start, created_at) + "end" end,
-    case when status = 'failed' then coalesce(created_at + start, created_at) + "end" end,
-    case when n % 7 > 0 then coalesce(created_at, now()) + interval '1 minute' end,
-    (array['{}', '40', null, '{"percent": 4}']::jsonb[])[1 + n % 4], (array[0, 1, 3, null])[1 + n % 4], (array[3, 1, null])[1 + n % 3],
-    case when n % 2 = 0 then 'no disk' end, case when n % 4 = 0 then E'RangeError: no disk\\n    at export.ts' end,
-    case when n % 5 > 0 then (array['${ORGANIZATION}', '${OTHER}']::uuid[])[1 + n % 2] end,
-    case when n % 3 > 0 then '${OTHER}'::uuid end, case when n % 2 > 0 then '${ALICE}'::uuid end
-  from (
-    select *, row_number() over ()::integer as n from
-      unnest(array['pending', 'active', 'completed', 'failed', 'delayed']) status,
-      unnest(array[true, false]) cancelled,
-      unnest(array['2026-01-01 00:00:00.123456+00', '2026-01-01 00:00:00.999999+00', null]::timestamptz[]) created_at,
-      unnest(array[null, '0', '1 ms', '-1 ms', '1 us', '5 s']::interval[]) start,
-      unnest(array[null, '0', '-1 ms', '1 s']::interval[]) "end"
-  ) kinds`;
 
 let postgres: PostgresPart;
 let api: SupabasePart;
@@ -87,18 +41,8 @@ beforeAll(async () => {
   // Parts of our own: the queue has the name that the document says.
   for (const name of ['DATABASE_URL', 'SUPABASE_URL', 'REDIS_URL']) vi.stubEnv(name, undefined);
   [postgres, redis] = await Promise.all([startPostgres(), startRedis()]);
-  // Rows that broke the old constraint are older than it.
-  const check = /constraint job_status_timestamps_check (check \([\s\S]*?\n {2}\))/.exec(oldTable);
-  const sql = [
-    around,
-    oldTable,
-    'alter table job_status drop constraint job_status_timestamps_check',
-    OLD_ROWS,
-    `alter table job_status add constraint job_status_timestamps_check ${check?.[1]} not valid`,
-    "insert into job_notes select id, 'note of ' || job_id from job_status",
-  ].join(';\n');
   const { connectionString } = postgres;
-  api = await startSupabaseApi({ connectionString, sql });
+  api = await startSupabaseApi({ connectionString, sql: oldTableSql });
   pool = openPool(connectionString);
   store = new PostgresStatusStore(pool);
 });
@@ -111,17 +55,8 @@ afterAll(async () => {
   vi.unstubAllEnvs();
 });
 
-async function allRows(): Promise<JobStatus[]> {
-  const rows: JobStatus[] = [];
-  let cursor: string | undefined;
-  do {
-    // Short pages: a time of finer grain than a cursor's would lose rows between two.
-    const page = await store.list({ limit: 97, cursor });
-    rows.push(...page.items);
-    cursor = page.nextCursor ?? undefined;
-  } while (cursor !== undefined);
-  return rows;
-}
+/** In short pages: a time of finer grain than a cursor's would lose rows between two. */
+const allRows = () => readAll(store, { limit: 97 });
 
 const count = async (table: string) =>
   Number((await run(`select count(*) as n from ${table}`))[0]?.['n']);
@@ -137,7 +72,7 @@ test('the package refuses the table that is there, and changes nothing', async (
 
 describe('the copy', () => {
   test('is made beside the table, again and again, while that changes', async () => {
-    for (const sql of [migrationSql(ADOPTING), columns, adopt]) await run(sql);
+    for (const sql of [migrationSql({ schema: 'adopting' }), columns, adopt]) await run(sql);
     expect(await run(copy)).toEqual([{ adopt: '720' }]);
     expect(await run(copy)).toEqual([{ adopt: '0' }]);
     await run(`update job_status set status = 'failed', failed_at = now() where job_id = 'old-3';
@@ -184,92 +119,13 @@ describe('the copy', () => {
 describe('the swap', () => {
   /** The old table's rows at the moment of the swap, by `job_id`. */
   let old: Map<string, Row>;
-  const told = new Set<string>();
-  /** What jobs under way do once they are let go, and how their old rows lie about them, in ms against their true times. */
-  const underWay: Readonly<
-    Record<string, { ends: string; was: string; createdOff: number; startedOff: number | null }>
-  > = {
-    'half-completes': { ends: 'completed', was: 'active', createdOff: 300, startedOff: 320 },
-    'half-completes-2': { ends: 'completed', was: 'active', createdOff: -300, startedOff: -20 },
-    'half-completes-3': { ends: 'completed', was: 'active', createdOff: 0, startedOff: null },
-    'half-from-the-future': {
-      ends: 'completed',
-      was: 'active',
-      createdOff: 600_000,
-      startedOff: 600_020,
-    },
-    'half-fails': { ends: 'failed', was: 'active', createdOff: 300, startedOff: 320 },
-    'half-is-tried-again': { ends: 'retried', was: 'active', createdOff: 300, startedOff: 320 },
-    'half-said-completed': {
-      ends: 'completed',
-      was: 'completed',
-      createdOff: 300,
-      startedOff: 310,
-    },
-    'half-not-started': { ends: 'completed', was: 'pending', createdOff: 300, startedOff: null },
-  };
+  let told: ReadonlySet<string>;
 
   beforeAll(async () => {
-    const { connection } = redis;
-    const queue = new Queue('exports', { connection });
-    const gate = Promise.withResolvers<void>();
-    const ids = { organizationId: ORGANIZATION, courseId: OTHER, userId: ALICE };
-    const process = async ({
-      id = '',
-      attemptsMade,
-    }: {
-      id?: string | undefined;
-      attemptsMade: number;
-    }) => {
-      await gate.promise;
-      const { ends } = underWay[id] ?? {};
-      if (ends === 'failed' || (ends === 'retried' && attemptsMade === 0))
-        throw new Error('no disk');
-      return { done: true };
-    };
-    // As many at once as have started in the old table: the last job waits.
-    const jobs = Object.keys(underWay);
-    const worker = new Worker('exports', process, {
-      connection,
-      autorun: false,
-      concurrency: jobs.length - 1,
-    });
-    worker.on('error', () => {});
-    attachStatusTracking(worker, store, {
-      metadata: () => ids,
-      backoff: { minMs: 10, maxMs: 50 },
-      onError: ({ code }) => void told.add(code),
-    });
-    let active = 0;
-    const started = new Promise<void>((resolve) => {
-      worker.on('active', () => ++active === jobs.length - 1 && resolve());
-    });
-    let left = jobs.length;
-    const ended = new Promise<void>((resolve) => {
-      const one = () => --left === 0 && resolve();
-      worker.on('completed', one);
-      worker.on('failed', (job) => void (job?.finishedOn && one()));
-    });
-    const added = await queue.addBulk(
-      jobs.map((jobId) => ({
-        name: 'export',
-        data: {},
-        opts: { jobId, attempts: underWay[jobId]?.ends === 'retried' ? 2 : 1 },
-      })),
-    );
-    void worker.run();
-    await started;
+    const jobs = await startJobsUnderWay(redis.connection, store);
+    told = jobs.told;
 
-    for (const { id = '', timestamp } of added) {
-      const { was, createdOff, startedOff } = underWay[id]!;
-      const at = (ms: number | null) =>
-        ms === null ? 'null' : `to_timestamp(${(timestamp + ms) / 1_000})`;
-      await run(`insert into job_status (job_id, status, created_at, started_at, completed_at, organization_id)
-        values ('${id}', '${was}', ${at(createdOff)}, ${at(startedOff)}, ${was === 'completed' ? at(400) : 'null'}, '${ORGANIZATION}')`);
-      await run(
-        `insert into job_notes select id, 'under way' from job_status where job_id = '${id}'`,
-      );
-    }
+    await run(jobs.oldRowsSql);
     await run(copy);
     await run("update job_status set attempts = 2 where job_id = 'old-5'");
     old = new Map(
@@ -278,11 +134,9 @@ describe('the swap', () => {
     await run(swapSql());
 
     // What was under way is there, as far as the old table knew it, or its worker's held-back updates said.
-    for (const jobId of jobs) expect(await store.get({ queue: 'exports', jobId })).toBeDefined();
-    gate.resolve();
-    await ended;
-    await worker.close();
-    await queue.close();
+    for (const jobId of Object.keys(UNDER_WAY))
+      expect(await store.get({ queue: 'exports', jobId })).toBeDefined();
+    await jobs.finish();
     await api.reloadSchema();
   });
 
@@ -377,7 +231,7 @@ describe('the swap', () => {
   test('jobs that were under way come out right, whatever their old rows said', async () => {
     // Until the swap there was nothing to write to, and nothing was lost by it.
     expect([...told]).toEqual(['ERR_STORE_SETUP']);
-    for (const [jobId, { ends }] of Object.entries(underWay)) {
+    for (const [jobId, { ends }] of Object.entries(UNDER_WAY)) {
       const row = await store.get({ queue: 'exports', jobId });
       expect(row).toMatchObject({
         jobId,
@@ -431,7 +285,7 @@ describe('the swap', () => {
       else if (jobId.startsWith('old-'))
         expect(now.get(jobId)).toEqual(jobId === 'old-9' ? undefined : was);
     }
-    for (const [jobId, { ends }] of Object.entries(underWay)) {
+    for (const [jobId, { ends }] of Object.entries(UNDER_WAY)) {
       expect(now.get(jobId)).toMatchObject({
         id: old.get(jobId)?.['id'],
         status: ends === 'retried' ? 'completed' : ends,

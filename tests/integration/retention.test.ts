@@ -67,6 +67,28 @@ describe('retention beside writes that finish jobs and open them again', () => {
   });
 });
 
+test('prune goes in steps of 1,000 rows, and a signal ends it after the one under way', async () => {
+  await pool.query('truncate job_status');
+  const [, template] = new JobHistory({ queue: 'q', id: '' }).start().complete().snapshots;
+  const jobs = Array.from({ length: 2_500 }, (_, id) => ({ ...template!, jobId: `${id}` }));
+  await store.write(jobs);
+  const controller = new AbortController();
+  const left: number[] = [];
+  const watched = new PostgresStatusStore({
+    async query(text, values) {
+      const result = await pool.query(text, values);
+      left.push(await store.count());
+      if (left.length === 2) controller.abort(new Error('enough'));
+      return result;
+    },
+  });
+  const { signal } = controller;
+  await expect(watched.prune({ olderThan: 0, signal })).rejects.toThrow('enough');
+  expect(left).toEqual([1_500, 500]);
+  expect(await watched.prune({ olderThan: 0 })).toBe(500);
+  expect(left).toEqual([1_500, 500, 0]);
+});
+
 test('a step of prune takes so many rows in all, the oldest of each status first', async () => {
   await pool.query('truncate job_status');
   const ended = (id: number, ends: 'fail' | 'complete') =>

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { StatusUpdate } from '../../src/types.ts';
 import { JobHistory, START } from './histories.ts';
+import type { WholeStore } from './stores.ts';
 
 /** The name of a queue that no other test has. */
 export function newQueueName(test: string): string {
@@ -23,4 +24,9 @@ export function manyJobs(queue: string, start = START): StatusUpdate[] {
       finishedOn: shifted(snapshot.finishedOn),
     }));
   }).flat();
+}
+
+export async function writeManyJobs(store: WholeStore, queue: string, start = START) {
+  await store.write(manyJobs(queue, start));
+  return { queue, store };
 }
