@@ -42,7 +42,7 @@ async function ask<T>(sql: string): Promise<T> {
 
 /** Jobs that overlap as they do in life: each batch's next step is written two batches later. */
 async function life(progressCalls: number) {
-  await pool.query('truncate job_status');
+  await pool.query('truncate job_status cascade');
   await pool.query("select pg_stat_reset_single_table_counters('job_status'::regclass)");
   const batches = Array.from({ length: JOBS / BATCH }, (_, at) =>
     batchOf(at * BATCH, progressCalls),

@@ -7,7 +7,7 @@ import type { StatusUpdate } from './types.ts';
 export type JobStatusErrorCode =
   /** An argument or option is not what it must be. A `TypeError`, thrown at once. */
   | 'ERR_INVALID_ARGUMENT'
-  /** The worker is already tracked into this very store. */
+  /** The worker or queue is already tracked into this very store. */
   | 'ERR_ALREADY_ATTACHED'
   /** The store can't be reached or is overloaded. The write is tried again. */
   | 'ERR_STORE_UNAVAILABLE'
@@ -21,6 +21,12 @@ export type JobStatusErrorCode =
   | 'ERR_UPDATES_DROPPED'
   /** `flush` or `close` ended at its deadline with updates unsaved, or some were given up meanwhile. */
   | 'ERR_FLUSH_INCOMPLETE'
+  /** The queue can't be read: it is closed, or its database out of reach. Tracking tries again. */
+  | 'ERR_QUEUE_UNAVAILABLE'
+  /** Neither the queue nor the store knows a job of this id. */
+  | 'ERR_JOB_UNKNOWN'
+  /** The queue won't let the job go: it belongs to a scheduler, say. */
+  | 'ERR_CANCEL_REFUSED'
   /** A `filter`, `metadata`, `redact`, `onError` or `logger` of yours threw, or gave what can't be used. */
   | 'ERR_HOOK_FAILED';
 
@@ -82,4 +88,12 @@ export function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value !== 'object') return `a ${typeof value}`;
   return `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
+}
+
+/** What a store rejected with: itself, where it has a store's code; else one that has, with it as the cause. */
+export function asStoreError(thrown: unknown): JobStatusError {
+  if (codeOf(thrown).startsWith('ERR_STORE_')) return thrown as JobStatusError;
+  return new JobStatusError('ERR_STORE_UNAVAILABLE', `The store failed: ${messageOf(thrown)}`, {
+    cause: thrown,
+  });
 }

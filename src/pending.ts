@@ -1,5 +1,6 @@
 import { keyOf } from './key.ts';
-import { isFinished, mergeUpdates } from './merge.ts';
+import { mergeUpdates } from './merge.ts';
+import { isFinished } from './phase.ts';
 import type { StatusUpdate } from './types.ts';
 
 /** What waits to be written of one job. */

@@ -1,16 +1,9 @@
-import type { TrackableJob } from './bullmq.ts';
-import { describe, kindOf } from './errors.ts';
-import { isFinished } from './merge.ts';
-import { toStorable, toText } from './storable.ts';
-import type {
-  Alteration,
-  Alterations,
-  CapturedField,
-  JobError,
-  JobState,
-  JsonValue,
-  StatusUpdate,
-} from './types.ts';
+import { queueKey, type TrackableJob } from './bullmq.ts';
+import { keptError, nameIn, toJobError, valuesOf, type Capture, type Values } from './capture.ts';
+import { isFinished } from './phase.ts';
+import { isTime, MAX_TIME, toCount, toTime } from './readings.ts';
+import { toText } from './storable.ts';
+import type { JobError, JobKey, JobState, StatusUpdate } from './types.ts';
 
 /** A worker's event that tells something of a job. */
 export interface JobEvent {
@@ -19,32 +12,15 @@ export interface JobEvent {
   readonly value?: unknown;
 }
 
-/** Where and when an event was seen. */
+/** Where and when a job was seen. */
 export interface Observation {
   readonly queue: string;
-  readonly worker: string;
+  /** Who runs the job; `null` where its own word for it is to be taken. */
+  readonly worker: string | null;
   /** The host's clock, in ms since 1970. */
   readonly now: number;
   readonly sequence: number;
 }
-
-/** Makes a job's own value storable; the option-bound part of a snapshot. */
-export interface Capture {
-  /** Which fields are kept at all. */
-  readonly fields: Readonly<Record<CapturedField, boolean>>;
-  readonly maxValueLength: number;
-  /** Replaces a value before it is kept. */
-  redact(value: unknown, field: CapturedField, job: TrackableJob): unknown;
-  metadata(job: TrackableJob): unknown;
-  /** Told where a hook threw; the snapshot goes on without what it would have given. */
-  hookFailed(hook: 'filter' | 'redact' | 'metadata', thrown: unknown): void;
-}
-
-/** The greatest time a row holds: the end of the year 9999, less the steps of the time law. */
-const MAX_TIME = 253_402_300_799_000;
-
-/** The greatest count a row holds: Postgres' integer. */
-const MAX_INT = 2_147_483_647;
 
 /**
  * An event as a snapshot: everything is read off the event and the `Job` it carries, which knows its
@@ -60,45 +36,108 @@ export function snapshotOf(
   capture: Capture,
   previous?: StatusUpdate,
 ): StatusUpdate | undefined {
-  const observed = { updatedAt: new Date(at.now), sequence: at.sequence };
-
   if (type === 'progress') {
     // Progress is no transition. It may come after the end, when the `Job` no longer tells the
     // attempt's story (a falsy result is lost on it); then the last snapshot, with this, is the truth.
     if (previous !== undefined) {
-      const values = capturer(job, capture, previous.altered);
+      const values = valuesOf(job, capture, previous.altered);
       const progress = values.take('progress', value);
+      const observed = { updatedAt: new Date(at.now), sequence: at.sequence };
       return { ...previous, ...observed, progress, altered: values.altered() };
     }
     if (isTime(job.finishedOn)) return undefined;
   }
 
-  const values = capturer(job, capture);
+  const values = valuesOf(job, capture);
   const status = statusAfter(type, job);
+  const hasEnded = type === 'completed' || type === 'failed';
+  const update = snapshot(job, at, values, {
+    status,
+    attempt: Math.max(1, toCount(job.attemptsStarted)),
+    progress: type === 'progress' ? value : job.progress,
+    result: type === 'completed' ? value : null,
+    error: errorAfter(type, value, job),
+    delayedUntil:
+      status === 'delayed' ? new Date(Math.min(at.now + (job.delay ?? 0), MAX_TIME)) : null,
+    children: null,
+    queuedOn: null,
+    attemptEndedOn: hasEnded ? (toTime(job.finishedOn) ?? at.now) : null,
+    attemptFailed: type === 'failed',
+  });
+  // Of a `Job` that is cancelled the attempts that it has are no longer BullMQ's own word.
+  return previous === undefined ? update : { ...update, maxAttempts: previous.maxAttempts };
+}
+
+/** What differs with how a job was seen; its values are not taken yet. */
+type Seen = Pick<
+  StatusUpdate,
+  | 'status'
+  | 'attempt'
+  | 'error'
+  | 'delayedUntil'
+  | 'children'
+  | 'queuedOn'
+  | 'attemptEndedOn'
+  | 'attemptFailed'
+> & { readonly progress: unknown; readonly result: unknown };
+
+/** All that is said of a job, in the order in which people read it. */
+export function snapshot(
+  job: TrackableJob,
+  at: Observation,
+  values: Values,
+  seen: Seen,
+): StatusUpdate {
+  const { status, attempt, delayedUntil, children } = seen;
+  const { queuedOn, attemptEndedOn, attemptFailed } = seen;
+  const { parent, repeatJobKey, deduplicationId } = job;
   const processedOn = toTime(job.processedOn);
   return {
     queue: at.queue,
     jobId: toText(String(job.id)),
     name: toText(job.name),
     status,
-    attempt: Math.max(1, toCount(job.attemptsStarted)),
+    attempt,
     attemptsMade: toCount(job.attemptsMade),
     maxAttempts: Math.max(1, toCount(job.opts.attempts)),
-    progress: values.take('progress', type === 'progress' ? value : job.progress),
-    result: values.take('result', type === 'completed' ? value : null),
-    error: values.takeError(errorAfter(type, value, job)),
+    progress: values.take('progress', seen.progress),
+    result: values.take('result', seen.result),
+    error: values.takeError(seen.error),
     data: values.take('data', job.data),
     metadata: values.takeMetadata(),
-    worker: at.worker,
-    delayedUntil:
-      status === 'delayed' ? new Date(Math.min(at.now + (job.delay ?? 0), MAX_TIME)) : null,
+    worker: at.worker ?? textOf(job.processedBy),
+    delayedUntil,
+    removedFrom: null,
+    cancellation: null,
+    parent:
+      parent === undefined
+        ? null
+        : toStored({ queue: queueKey(parent.queueKey), jobId: parent.id }),
+    children,
+    schedulerId: textOf(repeatJobKey),
+    deduplicationId: textOf(deduplicationId),
+    // Once all values are taken.
     altered: values.altered(),
     createdAt: new Date(toTime(job.timestamp) ?? 0),
+    queuedOn,
     processedOn,
     finishedOn: isFinished(status) ? toTime(job.finishedOn) : null,
     firstProcessedOn: processedOn,
-    ...observed,
+    attemptEndedOn,
+    attemptFailed,
+    updatedAt: new Date(at.now),
+    sequence: at.sequence,
+    earlierAttempts: [],
   };
+}
+
+function textOf(text: string | undefined): string | null {
+  return text === undefined ? null : toText(text);
+}
+
+/** The key of a job, as rows have it. */
+export function toStored({ queue, jobId }: JobKey): JobKey {
+  return { queue: toText(queue), jobId: toText(jobId) };
 }
 
 /** A failure is final exactly when BullMQ has set `finishedOn`; attempts left say nothing. */
@@ -113,13 +152,11 @@ function statusAfter(type: JobEvent['type'], job: TrackableJob): JobState {
 /** BullMQ leaves `failedReason` on a job that completes in the end; for us a completed job has no error. */
 function errorAfter(type: JobEvent['type'], thrown: unknown, job: TrackableJob): JobError | null {
   // Programs throw strings too, and a job that stalled too often fails with no error thrown.
-  if (type === 'failed') {
-    return toJobError(isErrorLike(thrown) ? thrown : { message: thrown ?? job.failedReason });
-  }
-  if (type === 'completed' || job.failedReason === undefined) return null;
-  // What the queue keeps of the last failure: its message, and its stack, which begins with its name.
-  const stack = job.stacktrace?.at(-1);
-  return toJobError({ name: stack?.match(/^\w*Error\b/)?.[0], message: job.failedReason, stack });
+  if (type !== 'failed') return type === 'completed' ? null : keptError(job);
+  if (!isErrorLike(thrown)) return toJobError({ message: thrown ?? job.failedReason });
+  const { name, message, stack } = thrown;
+  // What comes out of a sandbox has lost its name; its stack has not.
+  return toJobError({ name: name === 'Error' ? nameIn(stack) : name, message, stack });
 }
 
 /** By its shape: an error of another realm (`vm`, a test runner) is no `instanceof Error`. */
@@ -127,82 +164,4 @@ function isErrorLike(thrown: unknown): thrown is Error {
   return (
     typeof thrown === 'object' && thrown !== null && typeof (thrown as Error).message === 'string'
   );
-}
-
-/** Whatever stands for an error, as its three texts. */
-function toJobError({ name, message, stack }: { [part in keyof JobError]?: unknown }): JobError {
-  return {
-    name: typeof name === 'string' ? name : 'Error',
-    message: typeof message === 'string' ? message : describe(message),
-    ...(typeof stack === 'string' ? { stack } : undefined),
-  };
-}
-
-/** Redacts and copies a job's values, and remembers what had to be altered. */
-function capturer(job: TrackableJob, capture: Capture, before?: Alterations | null) {
-  const altered: { [field in CapturedField]?: readonly Alteration[] } = { ...before };
-
-  function take(field: CapturedField, value: unknown): JsonValue {
-    delete altered[field];
-    if (!capture.fields[field] || value === undefined || value === null) return null;
-    return hook('redact', field, () => {
-      const redacted = atOnce(capture.redact(value, field, job));
-      const storable = toStorable(redacted, capture.maxValueLength);
-      if (storable.altered.length > 0) altered[field] = storable.altered;
-      return storable.value;
-    });
-  }
-
-  /** Runs the user's code; what it throws is told, and costs the value only. */
-  function hook<T>(name: 'redact' | 'metadata', field: CapturedField, run: () => T): T | null {
-    try {
-      return run();
-    } catch (thrown) {
-      capture.hookFailed(name, thrown);
-      altered[field] = ['hook-failed'];
-      return null;
-    }
-  }
-
-  return {
-    take,
-    /** A redacted error may be any value; what is stored has an error's shape. */
-    takeError(error: JobError | null): JobError | null {
-      const value = take('error', error);
-      return value === null ? null : toJobError(isRecord(value) ? value : { message: value });
-    },
-    takeMetadata: () =>
-      hook('metadata', 'metadata', () => {
-        const metadata = atOnce(capture.metadata(job));
-        const value = take('metadata', metadata);
-        if (value === null || isRecord(value)) return value;
-        throw new TypeError(`expected an object, got ${kindOf(metadata)}`);
-      }),
-    altered: () => (Object.keys(altered).length > 0 ? altered : null),
-  };
-}
-
-/** What a hook of yours gave, which is needed now: the `Job` it speaks of moves on. */
-export function atOnce(answer: unknown): unknown {
-  if (!(answer instanceof Promise)) return answer;
-  // Should it reject, that is told as this error is; unhandled it would end the process.
-  answer.catch(() => {});
-  throw new TypeError('expected an answer at once, got a promise');
-}
-
-function isRecord(value: JsonValue): value is { readonly [key: string]: JsonValue } {
-  return typeof value === 'object' && !Array.isArray(value);
-}
-
-function isTime(ms: number | null | undefined): ms is number {
-  return typeof ms === 'number' && Number.isFinite(ms) && ms > 0;
-}
-
-/** A raw reading as a whole number of ms that fits a row; `opts.timestamp` may be anything. */
-function toTime(ms: number | null | undefined): number | null {
-  return isTime(ms) ? Math.min(Math.trunc(ms), MAX_TIME) : null;
-}
-
-function toCount(count: number | undefined): number {
-  return typeof count === 'number' && count > 0 ? Math.min(Math.trunc(count), MAX_INT) : 0;
 }

@@ -1,5 +1,6 @@
 import type {
   FinishedState,
+  JobAttempt,
   JobKey,
   JobState,
   JobStatus,
@@ -34,6 +35,12 @@ export interface StatusStore {
   /** The row of one job, or `undefined`. What it returns is the caller's own to change. */
   get(key: JobKey): Promise<JobStatus | undefined>;
 
+  /**
+   * The attempts of one job, in the order in which they started, its row's own the last: the 50 before that
+   * and it. Those of the job that the row is of, and not of an earlier one with its id; none without a row.
+   */
+  attempts?(key: JobKey): Promise<JobAttempt[]>;
+
   /** The rows that match, newest `createdAt` first, a page at a time. */
   list?(query?: StatusQuery): Promise<StatusPage>;
 
@@ -61,6 +68,8 @@ export interface StatusStore {
 /** Which rows; every condition given must hold. */
 export interface StatusFilter {
   readonly queue?: string | undefined;
+  /** One job's id, or any of several: 1,000 at most. Ids are unique within a queue only, so name that too. */
+  readonly jobId?: string | readonly string[] | undefined;
   readonly name?: string | undefined;
   /** One status, or any of several. */
   readonly status?: JobState | readonly JobState[] | undefined;

@@ -44,6 +44,16 @@ export interface JobError {
   readonly stack?: string;
 }
 
+/** Somebody's wish that a job be cancelled, as `cancelJob` records it. */
+export interface Cancellation {
+  /** When it was asked for, in ms since 1970, by the asking host's clock. */
+  readonly requestedOn: number;
+  /** Who asked, as given to `cancelJob`. */
+  readonly by: string | null;
+  /** Why, as given to `cancelJob`. */
+  readonly reason: string | null;
+}
+
 /** A value of the job that is kept in the row. */
 export type CapturedField = 'data' | 'progress' | 'result' | 'error' | 'metadata';
 
@@ -75,11 +85,8 @@ export type Alteration =
 /** Which values of a row were altered on the way, and why. */
 export type Alterations = { readonly [field in CapturedField]?: readonly Alteration[] };
 
-/**
- * A whole snapshot of one job at one moment of one attempt. Any one of them is enough to insert the
- * row; `mergeStatus` says which of two is newer, read off the two alone.
- */
-export interface StatusUpdate extends JobKey {
+/** What a snapshot says of its job, and a row keeps. */
+export interface JobFacts extends JobKey {
   /** BullMQ's `job.name`. */
   readonly name: string;
   readonly status: JobState;
@@ -107,6 +114,24 @@ export interface StatusUpdate extends JobKey {
   readonly worker: string | null;
   /** Until when a `delayed` job rests, by the clock of the host that delayed it. */
   readonly delayedUntil: Date | null;
+  /**
+   * Where the job stood when it was taken out of the queue, of a job that is `removed`, or was `cancelled`
+   * before it ran; else `null`.
+   */
+  readonly removedFrom: JobState | null;
+  /** Who asked for this attempt's cancellation; `null` where nobody did. */
+  readonly cancellation: Cancellation | null;
+  /** The job of which this is a child in a flow. BullMQ's `job.parent`. */
+  readonly parent: JobKey | null;
+  /**
+   * The job's children in a flow, as far as they were seen: told by reads of the queue, while it keeps them.
+   * In the order of their keys, the first 100; `null` where none was seen.
+   */
+  readonly children: readonly JobKey[] | null;
+  /** The scheduler that made the job. BullMQ's `job.repeatJobKey`. */
+  readonly schedulerId: string | null;
+  /** By what the job was deduplicated. BullMQ's `job.deduplicationId`. */
+  readonly deduplicationId: string | null;
   /** Which of the values above are not exactly the job's own, and why; `null` where all are. */
   readonly altered: Alterations | null;
   /** When the job was added, by its producer's clock, or as `opts.timestamp` says. BullMQ's `job.timestamp`. */
@@ -117,13 +142,71 @@ export interface StatusUpdate extends JobKey {
   readonly finishedOn: number | null;
   /** The earliest raw start known of any attempt, in ms since 1970; in a fresh snapshot, `processedOn`. */
   readonly firstProcessedOn: number | null;
+  /** When this attempt was seen to end, in ms since 1970; of the job's last one `finishedOn`. `null` until then. */
+  readonly attemptEndedOn: number | null;
+  /** Whether this attempt failed, for good or to be tried again. */
+  readonly attemptFailed: boolean;
+  /**
+   * When the job was seen in its queue, in ms since 1970, where it has no start there: it never started,
+   * or was retried by hand since. What `processedOn` says of all others: a place in time.
+   */
+  readonly queuedOn: number | null;
   /** When this snapshot was taken, by the taking host's clock. */
   readonly updatedAt: Date;
   /**
    * Orders snapshots of one phase of one attempt: a hybrid logical clock (ms since 1970 times 1,000,
-   * counted on within one ms), rising within a process and roughly ordered across processes.
+   * counted on within one ms), rising within a process and roughly ordered across processes. Below zero
+   * where a run was read off the queue: what its worker itself told of that phase then stands.
    */
   readonly sequence: number;
+}
+
+/**
+ * A whole snapshot of one job at one moment of one attempt. Any one of them is enough to insert the
+ * row; `mergeStatus` says which of two is newer, read off the two alone.
+ */
+export interface StatusUpdate extends JobFacts {
+  /** What is known of other attempts: none in a fresh snapshot, those folded in where several became one. */
+  readonly earlierAttempts: readonly AttemptRecord[];
+}
+
+/** What is known of one attempt, as the merge keeps it beside the row. */
+export type AttemptRecord = Pick<
+  JobFacts,
+  | 'attempt'
+  | 'status'
+  | 'removedFrom'
+  | 'cancellation'
+  | 'error'
+  | 'worker'
+  | 'attemptEndedOn'
+  | 'attemptFailed'
+  | 'sequence'
+> & {
+  /** An attempt is told from others by its number and its raw start. */
+  readonly processedOn: number;
+};
+
+/**
+ * How an attempt ended: `failed`, for good or to be tried again; `requeued`, put back without having failed
+ * (a `DelayedError` and its kin, a rate limit, a stall that was seen); `lost`, nobody saw it end (a crash, a
+ * lost lock, a job removed under way); `active`, not ended yet.
+ */
+export type AttemptOutcome = 'active' | 'completed' | 'failed' | 'cancelled' | 'requeued' | 'lost';
+
+/** One attempt of a job, of those that `StatusStore.attempts` lists. */
+export interface JobAttempt {
+  /** From 1. BullMQ's `job.attemptsStarted`; after `retry({ resetAttemptsStarted: true })` it counts from 1 again. */
+  readonly attempt: number;
+  readonly outcome: AttemptOutcome;
+  /** When it started, by its host's clock, corrected only to come after `createdAt`. */
+  readonly startedAt: Date;
+  /** When it ended, 1 ms after its start at least; `null` where that was not seen. */
+  readonly endedAt: Date | null;
+  /** Why it failed, if it did. */
+  readonly error: JobError | null;
+  /** Which worker ran it, as in the row. */
+  readonly worker: string | null;
 }
 
 /**
@@ -131,7 +214,7 @@ export interface StatusUpdate extends JobKey {
  * `createdAt < startedAt <= attemptStartedAt < completedAt | failedAt`, each step 1 ms at least.
  * Times are `Date`s, exact to the millisecond; what is absent is `null`.
  */
-export interface JobStatus extends StatusUpdate {
+export interface JobStatus extends JobFacts {
   /** When the job first started, kept across retries; `null` until it did. */
   readonly startedAt: Date | null;
   /** Whether `startedAt` stands in for a start that nobody saw: `createdAt` + 1 ms. */

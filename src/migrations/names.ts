@@ -14,10 +14,18 @@ export interface TableNames {
   /** As they are, not quoted. */
   readonly schema: string;
   readonly table: string;
+  /** The table of the attempts before the one that a row tells of. */
+  readonly attemptsTable: string;
   /** The function that merges a batch. */
   readonly writeFunction: string;
   /** The function that deletes finished rows, so many at a time. */
   readonly pruneFunction: string;
+  /** The function that gives rows by their ids, for those that have no room in a URL. */
+  readonly byIdFunction: string;
+  /** The function, and the trigger, that keeps an attempt when its row goes on to the next. */
+  readonly keepFunction: string;
+  /** The function, and the trigger, that keeps a job's attempts within their number. */
+  readonly boundFunction: string;
   /** A name in the schema as SQL: `"public"."job_status"`. */
   readonly qualify: (this: void, name: string) => string;
 }
@@ -55,8 +63,12 @@ function namesOf(schema: string, table: string): TableNames {
   return {
     schema,
     table,
+    attemptsTable: `${table}_attempts`,
     writeFunction: `${table}_write`,
     pruneFunction: `${table}_prune`,
+    byIdFunction: `${table}_by_id`,
+    keepFunction: `${table}_attempts_keep`,
+    boundFunction: `${table}_attempts_max`,
     qualify: (name) => `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`,
   };
 }

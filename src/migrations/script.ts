@@ -1,5 +1,5 @@
 import { boolean } from '../validate.ts';
-import { functionsOf, type SqlFunction } from './functions.ts';
+import { functionsOf, triggerFunctionsOf, type SqlFunction } from './functions.ts';
 import {
   dollarTag,
   quoteIdentifier,
@@ -9,6 +9,7 @@ import {
   type TableOptions,
 } from './names.ts';
 import { STEPS } from './steps/index.ts';
+import { createTrigger, triggersOf, type SqlTrigger } from './triggers.ts';
 import { SCHEMA_VERSION } from './version.ts';
 
 export interface MigrationOptions extends TableOptions {
@@ -25,8 +26,8 @@ export interface MigrationOptions extends TableOptions {
 export const STRANGERS = ['anon', 'authenticated'] as const;
 
 /**
- * The SQL of everything the Postgres and Supabase stores need: table, constraints, indexes, functions,
- * and who may use them. It sets a database up, or brings it from any earlier version to this one, all or
+ * The SQL of everything the Postgres and Supabase stores need: tables, constraints, indexes, functions,
+ * triggers, and who may use them. It sets a database up, or brings it from any earlier version to this one, all or
  * nothing. It may be run again, and by many at once: where all is there already it locks nothing that a
  * query waits for, and leaves rights that you have granted since. For Supabase,
  * `npx bullmq-job-status init --supabase` saves it in `supabase/migrations`.
@@ -39,6 +40,7 @@ export function migrationSql(options?: MigrationOptions): string {
   const schema = quoteIdentifier(names.schema);
   const table = names.qualify(names.table);
   const functions = functionsOf(names);
+  const tables = [table, names.qualify(names.attemptsTable)].join(', ');
 
   return `-- bullmq-job-status, schema version ${SCHEMA_VERSION}. One statement: all of it happens, or nothing.
 do ${tag}
@@ -74,11 +76,14 @@ begin
   end if;
 
 ${STEPS.map((step, at) => sqlOfStep(at + 1, step(names), names)).join('\n')}
-${functions.map((each) => sqlOfFunction(each, names)).join('\n')}
+${[...functions, ...triggerFunctionsOf(names)].map((each) => sqlOfFunction(each, names)).join('\n')}
+${triggersOf(names)
+  .map((each) => sqlOfTrigger(each, names))
+  .join('\n')}
 ${sqlOfInheritedRights(functions, names)}
   if exists (select from pg_catalog.pg_roles where rolname = 'service_role') then
     grant usage on schema ${schema} to service_role;
-    grant select, insert, update, delete on table ${table} to service_role;
+    grant select, insert, update, delete on table ${tables} to service_role;
     grant execute on function ${functions.map(({ signature }) => signature).join(', ')} to service_role;
   end if;
 ${rest['realtime'] === true ? sqlOfRealtime(names) : ''}
@@ -112,21 +117,28 @@ function markOf(version: number | string): string {
   return `bullmq-job-status, schema version ${version}`;
 }
 
-function sqlOfStep(version: number, sql: string, { table, qualify }: TableNames): string {
-  const name = qualify(table);
-  const isFirst = version === 1;
+function sqlOfStep(version: number, sql: string, names: TableNames): string {
+  const table = names.qualify(names.table);
+  const withRights = {
+    1: `\n    alter table ${table} enable row level security;\n${revoke('table', table)}`,
+    3: `\n${revoke('table', names.qualify(names.attemptsTable))}`,
+  }[version];
   return `  if installed < ${version} then
-${sql}${isFirst ? `\n    alter table ${name} enable row level security;\n${revoke('table', name)}` : ''}
-    comment on table ${name} is '${markOf(version)}';
+${sql}${withRights ?? ''}
+    comment on table ${table} is '${markOf(version)}';
   end if;
 `;
 }
 
-function sqlOfFunction({ signature, declaration, body }: SqlFunction, names: TableNames): string {
+function sqlOfFunction(
+  { signature, declaration, returns, isStable, body }: SqlFunction,
+  names: TableNames,
+): string {
   const tag = dollarTag(names, 'function');
+  const volatility = isStable ? 'stable' : 'volatile';
   return `  is_new := pg_catalog.to_regprocedure(${quoteLiteral(signature)}) is null;
-  create or replace function ${declaration} returns integer
-  language plpgsql security invoker set search_path = pg_catalog, pg_temp as ${tag}${body}${tag};
+  create or replace function ${declaration} returns ${returns}
+  language plpgsql ${volatility} security invoker set search_path = pg_catalog, pg_temp as ${tag}${body}${tag};
   comment on function ${signature} is '${markOf(SCHEMA_VERSION)}';
   if is_new then
     has_changed := true;
@@ -135,16 +147,32 @@ ${revoke('function', signature)}
 `;
 }
 
-/** Whoever could call the function of an earlier version may call those that are new. */
+/** It takes a lock, so it is made only where it is missing. */
+function sqlOfTrigger(trigger: SqlTrigger, names: TableNames): string {
+  return `  if not exists (
+    select from pg_catalog.pg_trigger
+    where tgrelid = pg_catalog.to_regclass(${quoteLiteral(names.qualify(trigger.table))}) and tgname = ${quoteLiteral(trigger.name)}
+  ) then
+    ${createTrigger(trigger, names)}
+  end if;
+`;
+}
+
+/** Whoever could call the function of an earlier version, and so write, may call and write what is new. */
 function sqlOfInheritedRights(functions: readonly SqlFunction[], names: TableNames): string {
-  const before = quoteLiteral(`${names.qualify(names.writeFunction)}(jsonb)`);
+  const write = names.qualify(names.writeFunction);
+  const before = ['jsonb', 'jsonb, integer'].map(
+    (types) => `pg_catalog.to_regprocedure(${quoteLiteral(`${write}(${types})`)})`,
+  );
   const all = functions.map(({ signature }) => signature).join(', ');
+  const attempts = names.qualify(names.attemptsTable);
   return `  for role in
-    select r.rolname from pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a, pg_catalog.pg_roles r
-    where installed between 1 and ${SCHEMA_VERSION - 1} and p.oid = pg_catalog.to_regprocedure(${before})
+    select distinct r.rolname from pg_catalog.pg_proc p, pg_catalog.aclexplode(p.proacl) a, pg_catalog.pg_roles r
+    where installed between 1 and ${SCHEMA_VERSION - 1} and p.oid in (${before.join(', ')})
       and r.oid = a.grantee and r.rolname not in (${STRANGERS.map(quoteLiteral).join(', ')})
   loop
     execute pg_catalog.format('grant execute on function %s to %I', ${quoteLiteral(all)}, role);
+    execute pg_catalog.format('grant select, insert, update, delete on table %s to %I', ${quoteLiteral(attempts)}, role);
   end loop;
 `;
 }

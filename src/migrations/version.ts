@@ -1,2 +1,2 @@
 /** The version of the database's objects that this package needs: how many steps lead there. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;

@@ -1,7 +1,8 @@
+import { toAttempts } from '../attempts.ts';
 import { keyOf } from '../key.ts';
-import { mergeStatus } from '../merge.ts';
+import { mergeUpdates, toStatus } from '../merge.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
-import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
+import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { contains } from './containment.ts';
 import { resolvePrune } from './prune.ts';
 import {
@@ -18,17 +19,25 @@ import {
  * are held against. It keeps every row until `delete`, and forgets all with the process.
  */
 export class MemoryStatusStore implements StatusStore {
-  readonly #rows = new Map<string, JobStatus>();
+  /** Of each job, all that was written of it as one snapshot; and its row. */
+  readonly #jobs = new Map<string, { readonly told: StatusUpdate; readonly row: JobStatus }>();
 
   async write(updates: readonly StatusUpdate[]): Promise<void> {
-    for (const update of updates) {
+    for (const update of structuredClone(updates)) {
       const key = keyOf(update);
-      this.#rows.set(key, mergeStatus(this.#rows.get(key), structuredClone(update)));
+      const before = this.#jobs.get(key)?.told;
+      const told = before === undefined ? update : mergeUpdates(before, update);
+      this.#jobs.set(key, { told, row: toStatus(told) });
     }
   }
 
   async get(key: JobKey): Promise<JobStatus | undefined> {
-    return structuredClone(this.#rows.get(keyOf(storedKey(key))));
+    return structuredClone(this.#jobs.get(keyOf(storedKey(key)))?.row);
+  }
+
+  async attempts(key: JobKey): Promise<JobAttempt[]> {
+    const told = this.#jobs.get(keyOf(storedKey(key)))?.told;
+    return told === undefined ? [] : structuredClone(toAttempts(told, told.earlierAttempts));
   }
 
   async list(query?: StatusQuery): Promise<StatusPage> {
@@ -55,19 +64,20 @@ export class MemoryStatusStore implements StatusStore {
 
   #delete(filter: ResolvedFilter): number {
     const rows = this.#matching(filter);
-    for (const row of rows) this.#rows.delete(keyOf(row));
+    for (const row of rows) this.#jobs.delete(keyOf(row));
     return rows.length;
   }
 
   #matching(filter: ResolvedFilter): JobStatus[] {
-    return [...this.#rows.values()].filter((row) => matches(row, filter));
+    return [...this.#jobs.values()].map(({ row }) => row).filter((row) => matches(row, filter));
   }
 }
 
 function matches(row: JobStatus, filter: ResolvedFilter): boolean {
-  const { queue, name, status, metadata } = filter;
+  const { queue, jobId, name, status, metadata } = filter;
   return (
     (queue === undefined || row.queue === queue) &&
+    (jobId === undefined || jobId.includes(row.jobId)) &&
     (name === undefined || row.name === name) &&
     (status === undefined || status.includes(row.status)) &&
     (metadata === undefined || contains(row.metadata, metadata)) &&

@@ -1,13 +1,14 @@
+import { toAttempts } from '../attempts.ts';
 import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import { SCHEMA_VERSION } from '../migrations/version.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
-import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
+import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
 import { PRUNE_STEP, pruneInSteps, resolvePrune } from './prune.ts';
 import { resolveDeletion, resolveQuery, storedKey, toPage, type ResolvedFilter } from './query.ts';
-import { fromRow, toRecord, type Row } from './row.ts';
+import { fromAttemptRow, fromRow, toRecord, type Row } from './row.ts';
 import { tableFlags } from './setup.ts';
 import { codeOfSqlState, isMissing } from './sqlstate.ts';
 
@@ -54,6 +55,23 @@ export class PostgresStatusStore implements StatusStore {
     const { queue, jobId } = storedKey(key);
     const [row] = await this.#rows('where queue = $1 and job_id = $2', [queue, jobId]);
     return row;
+  }
+
+  async attempts(key: JobKey): Promise<JobAttempt[]> {
+    const { queue, jobId } = storedKey(key);
+    const { qualify, attemptsTable } = this.#names;
+    // In one statement, so both are of one moment.
+    const [found] = await this.#query(
+      `select to_jsonb(t) as row, (
+          select coalesce(jsonb_agg(to_jsonb(a)), '[]') from ${qualify(attemptsTable)} a
+          where a.queue = t.queue and a.job_id = t.job_id
+        ) as attempts
+      from ${this.#table} t where queue = $1 and job_id = $2`,
+      [queue, jobId],
+    );
+    if (found === undefined) return [];
+    const records = (found['attempts'] as Row[]).map(fromAttemptRow);
+    return toAttempts(fromRow(found['row'] as Row), records);
   }
 
   async list(query?: StatusQuery): Promise<StatusPage> {
@@ -135,7 +153,7 @@ export class PostgresStatusStore implements StatusStore {
 }
 
 function conditionsOf(filter: ResolvedFilter): { conditions: string[]; values: unknown[] } {
-  const { queue, name, status, metadata } = filter;
+  const { queue, jobId, name, status, metadata } = filter;
   // One that always holds, so that there is a `where` whatever else is asked.
   const conditions = ['true'];
   const values: unknown[] = [];
@@ -143,6 +161,7 @@ function conditionsOf(filter: ResolvedFilter): { conditions: string[]; values: u
     if (value !== undefined) conditions.push(`${condition} $${values.push(value)}`);
   };
   add('queue =', queue);
+  if (jobId !== undefined) conditions.push(`job_id = any($${values.push(jobId)}::text[])`);
   add('name =', name);
   if (status !== undefined) conditions.push(`status = any($${values.push(status)}::text[])`);
   add('metadata @>', metadata && JSON.stringify(metadata));

@@ -20,9 +20,10 @@ export interface Place {
 
 type JsonRecord = NonNullable<StatusFilter['metadata']>;
 
-/** A filter whose `status`, where given, is a list. */
-export type ResolvedFilter = Omit<StatusFilter, 'status'> & {
+/** A filter whose `status` and `jobId`, where given, are lists. */
+export type ResolvedFilter = Omit<StatusFilter, 'status' | 'jobId'> & {
   readonly status?: readonly JobState[];
+  readonly jobId?: readonly string[];
 };
 
 const TEXT: Rule = { expected: 'a string', holds: (value) => typeof value === 'string' };
@@ -32,13 +33,23 @@ export const TIME: Rule = {
 };
 const [FIRST, LAST] = [new Date(0), new Date('9999-12-31T23:59:59.999Z')];
 
+/** How many jobs a filter names at most. */
+export const MAX_JOB_IDS = 1_000;
+
 const STATUS: Rule = {
   expected: `one of ${JOB_STATES.join(', ')}, or a list of them`,
   holds: (value) => [value].flat().every((each) => JOB_STATES.includes(each as JobState)),
 };
 
+const JOB_ID: Rule = {
+  expected: `a string, or a list of up to ${MAX_JOB_IDS} of them`,
+  holds: (value) =>
+    [value].flat().length <= MAX_JOB_IDS && [value].flat().every((each) => TEXT.holds(each)),
+};
+
 const FILTER_RULES: Rules = {
   queue: TEXT,
+  jobId: JOB_ID,
   name: TEXT,
   status: STATUS,
   createdFrom: TIME,
@@ -88,13 +99,14 @@ export function resolveDeletion(query: StatusFilter): ResolvedFilter {
 }
 
 /** A filter as the stores take it: names as rows have them, and a list of statuses. */
-function toStored({ status, queue, name, metadata, ...rest }: StatusFilter): ResolvedFilter {
+function toStored({ status, queue, jobId, name, metadata, ...rest }: StatusFilter): ResolvedFilter {
   const isOfFinished = rest.finishedFrom !== undefined || rest.finishedBefore !== undefined;
   // An end implies it, and the index that has the ends begins with the status.
   const statuses = status ?? (isOfFinished ? FINISHED_STATES : undefined);
   return {
     ...rest,
     ...(queue !== undefined && { queue: toText(queue) }),
+    ...(jobId !== undefined && { jobId: [jobId].flat().map(toText) }),
     ...(name !== undefined && { name: toText(name) }),
     ...(metadata !== undefined && { metadata: toStorable(metadata, Infinity).value as JsonRecord }),
     ...(statuses !== undefined && { status: [statuses].flat() }),

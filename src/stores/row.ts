@@ -1,4 +1,4 @@
-import type { JobState, JobStatus, StatusUpdate } from '../types.ts';
+import type { AttemptRecord, JobState, JobStatus, StatusUpdate } from '../types.ts';
 
 /** A row as a database client returns it: `pg` gives `Date`s and strings, PostgREST ISO text and numbers. */
 export type Row = Readonly<Record<string, unknown>>;
@@ -20,18 +20,59 @@ export function toRecord(update: StatusUpdate): Row {
     metadata: update.metadata,
     worker: update.worker,
     delayed_until: update.delayedUntil,
+    removed_from: update.removedFrom,
+    cancellation: update.cancellation,
+    parent: update.parent,
+    children: update.children,
+    scheduler_id: update.schedulerId,
+    deduplication_id: update.deduplicationId,
     altered: update.altered,
     created_at: update.createdAt,
     processed_on: update.processedOn,
     finished_on: update.finishedOn,
     first_processed_on: update.firstProcessedOn,
+    attempt_ended_on: update.attemptEndedOn,
+    attempt_failed: update.attemptFailed,
+    queued_on: update.queuedOn,
     updated_at: update.updatedAt,
     sequence: update.sequence,
+    ...(update.earlierAttempts.length > 0 && {
+      earlier_attempts: update.earlierAttempts.map(toAttemptRecord),
+    }),
   };
 }
 
+function toAttemptRecord(record: AttemptRecord): Row {
+  return {
+    attempt: record.attempt,
+    processed_on: record.processedOn,
+    status: record.status,
+    removed_from: record.removedFrom,
+    cancellation: record.cancellation,
+    error: record.error,
+    worker: record.worker,
+    attempt_ended_on: record.attemptEndedOn,
+    attempt_failed: record.attemptFailed,
+    sequence: record.sequence,
+  };
+}
+
+/** What a row has not where the table is still of version 2. */
+const NOT_IN_VERSION_2: Row = {
+  removed_from: null,
+  cancellation: null,
+  parent: null,
+  children: null,
+  scheduler_id: null,
+  deduplication_id: null,
+  attempt_ended_on: null,
+  attempt_failed: false,
+  queued_on: null,
+};
+
 /** A row of the table as a `JobStatus`. */
-export function fromRow(row: Row): JobStatus {
+export function fromRow(stored: Row): JobStatus {
+  const row = { ...NOT_IN_VERSION_2, ...stored };
   return {
     queue: row['queue'] as string,
     jobId: row['job_id'] as string,
@@ -47,11 +88,20 @@ export function fromRow(row: Row): JobStatus {
     metadata: row['metadata'] as JobStatus['metadata'],
     worker: row['worker'] as string | null,
     delayedUntil: toDate(row['delayed_until']),
+    removedFrom: row['removed_from'] as JobState | null,
+    cancellation: row['cancellation'] as JobStatus['cancellation'],
+    parent: row['parent'] as JobStatus['parent'],
+    children: row['children'] as JobStatus['children'],
+    schedulerId: row['scheduler_id'] as string | null,
+    deduplicationId: row['deduplication_id'] as string | null,
     altered: row['altered'] as JobStatus['altered'],
     createdAt: toDate(row['created_at']) as Date,
     processedOn: toNumber(row['processed_on']),
     finishedOn: toNumber(row['finished_on']),
     firstProcessedOn: toNumber(row['first_processed_on']),
+    attemptEndedOn: toNumber(row['attempt_ended_on']),
+    attemptFailed: row['attempt_failed'] as boolean,
+    queuedOn: toNumber(row['queued_on']),
     updatedAt: toDate(row['updated_at']) as Date,
     sequence: toNumber(row['sequence']) as number,
     startedAt: toDate(row['started_at']),
@@ -60,6 +110,22 @@ export function fromRow(row: Row): JobStatus {
     completedAt: toDate(row['completed_at']),
     failedAt: toDate(row['failed_at']),
     cancelledAt: toDate(row['cancelled_at']),
+  };
+}
+
+/** A row of the attempts' table. */
+export function fromAttemptRow(row: Row): AttemptRecord {
+  return {
+    attempt: row['attempt'] as number,
+    processedOn: Number(row['processed_on']),
+    status: row['status'] as JobState,
+    removedFrom: row['removed_from'] as JobState | null,
+    cancellation: row['cancellation'] as AttemptRecord['cancellation'],
+    error: row['error'] as AttemptRecord['error'],
+    worker: row['worker'] as string | null,
+    attemptEndedOn: toNumber(row['attempt_ended_on']),
+    attemptFailed: row['attempt_failed'] as boolean,
+    sequence: Number(row['sequence']),
   };
 }
 

@@ -1,22 +1,26 @@
+import { toAttempts } from '../attempts.ts';
 import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import { SCHEMA_VERSION } from '../migrations/version.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
-import type { JobKey, JobStatus, StatusUpdate } from '../types.ts';
+import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
 import { PRUNE_STEP, pruneInSteps, resolvePrune } from './prune.ts';
-import {
-  resolveDeletion,
-  resolveQuery,
-  storedKey,
-  toPage,
-  type Place,
-  type ResolvedFilter,
-} from './query.ts';
-import { fromRow, toRecord, type Row } from './row.ts';
+import { resolveDeletion, resolveQuery, storedKey, toPage, type ResolvedFilter } from './query.ts';
+import { fromAttemptRow, fromRow, toRecord, type Row } from './row.ts';
 import { tableFlags } from './setup.ts';
 import { codeOfSqlState, isMissing } from './sqlstate.ts';
+import {
+  isAfter,
+  listsForUrls,
+  quote,
+  where,
+  type Api,
+  type Filter,
+  type Response,
+  type Table,
+} from './supabase-api.ts';
 
 export type { TableOptions } from '../migrations/names.ts';
 
@@ -77,9 +81,21 @@ export class SupabaseStatusStore implements StatusStore {
     return this.#rows(await query)[0];
   }
 
+  async attempts(key: JobKey): Promise<JobAttempt[]> {
+    const { queue, jobId } = storedKey(key);
+    const { attemptsTable } = this.#names;
+    // In one request, so both are of one moment.
+    const request = this.#table().select(`*, ${quote(attemptsTable)}(*)`);
+    const response = await request.eq('queue', queue).eq('job_id', jobId);
+    const [row] = this.#rows(response);
+    if (row === undefined) return [];
+    const [found] = response.data as [Row];
+    return toAttempts(row, (found[attemptsTable] as Row[]).map(fromAttemptRow));
+  }
+
   async list(query?: StatusQuery): Promise<StatusPage> {
     const { filter, limit, after, newest } = resolveQuery(query);
-    let request = where(this.#table().select('*'), filter);
+    let request = this.#select('*', filter);
     if (newest !== undefined) request = request.lte('created_at', newest.toISOString());
     if (after !== undefined) request = request.or(isAfter(after));
     for (const column of ['created_at', 'queue', 'job_id']) {
@@ -94,21 +110,23 @@ export class SupabaseStatusStore implements StatusStore {
 
   async count(query?: StatusQuery): Promise<number> {
     // No row is asked for, but a body: HEAD's answer can't say what went wrong.
-    const request = where(
-      this.#table().select('queue', { count: 'exact' }),
-      resolveQuery(query).filter,
-    );
+    const request = this.#select('queue', resolveQuery(query).filter, { count: 'exact' });
     return this.#count(await request.limit(0));
   }
 
   /**
    * As `StatusStore` says. The API takes the rows in an order of its own: beside a write of the same rows
    * Postgres may end either as a deadlock. The write is repeated by tracking; a `delete` that rejects with
-   * `ERR_STORE_UNAVAILABLE` may be called again. `prune` never meets one.
+   * `ERR_STORE_UNAVAILABLE` may be called again. `prune` never meets one. Many ids take several requests.
    */
   async delete(query: StatusFilter): Promise<number> {
-    const request = this.#table().delete({ count: 'exact' });
-    return this.#count(await where(request, resolveDeletion(query)));
+    const { jobId, ...filter } = resolveDeletion(query);
+    const request = () => where(this.#table().delete({ count: 'exact' }), filter);
+    if (jobId === undefined) return this.#count(await request());
+    let deleted = 0;
+    for (const ids of listsForUrls(jobId))
+      deleted += this.#count(await request().filter('job_id', 'in', ids));
+    return deleted;
   }
 
   async prune(options: PruneOptions): Promise<number> {
@@ -130,6 +148,14 @@ export class SupabaseStatusStore implements StatusStore {
 
   #table(): Table {
     return this.#api().from(this.#names.table);
+  }
+
+  #select(columns: string, filter: ResolvedFilter, options?: { count: 'exact' }): Filter {
+    const { queue, jobId } = filter;
+    if (jobId === undefined) return where(this.#table().select(columns, options), filter);
+    // The same rows from a function, for a request's body has room for the ids.
+    const args = { in_queue: queue ?? null, ids: jobId };
+    return where(this.#api().rpc(this.#names.byIdFunction, args, options).select(columns), filter);
   }
 
   #rows(response: Response): JobStatus[] {
@@ -165,7 +191,7 @@ export class SupabaseStatusStore implements StatusStore {
     if ([414, 431].includes(status)) return '. A query goes in the URL: ask for shorter texts';
     if (code !== 'ERR_STORE_SETUP') return '';
     if (state === 'PGRST106') return ". Add the schema to those that the project's API exposes";
-    if (!isMissing(state) && !/^PGRST20[245]$/.test(state))
+    if (!isMissing(state) && !/^PGRST20[0245]$/.test(state))
       return ". Check the project's URL and the key: it must be the secret one";
     const command = `npx bullmq-job-status init --supabase${tableFlags(this.#names)}`;
     return `. Run \`${command}\` and then \`supabase db push\``;
@@ -183,70 +209,4 @@ function codeOfFailure(status: number, code: string): JobStatusErrorCode {
   if ([413, 414, 431].includes(status)) return 'ERR_STORE_REFUSED';
   const passes = status === 0 || status >= 500 || [408, 425, 429].includes(status);
   return passes ? 'ERR_STORE_UNAVAILABLE' : 'ERR_STORE_SETUP';
-}
-
-function where(request: Filter, filter: ResolvedFilter): Filter {
-  const { queue, name, status, metadata } = filter;
-  let narrowed = request;
-  if (queue !== undefined) narrowed = narrowed.eq('queue', queue);
-  if (name !== undefined) narrowed = narrowed.eq('name', name);
-  if (status !== undefined) narrowed = narrowed.in('status', status);
-  if (metadata !== undefined) narrowed = narrowed.contains('metadata', metadata);
-  const from = (column: string, time: Date | undefined) => {
-    if (time !== undefined) narrowed = narrowed.gte(column, time.toISOString());
-  };
-  const before = (column: string, time: Date | undefined) => {
-    if (time !== undefined) narrowed = narrowed.lt(column, time.toISOString());
-  };
-  from('created_at', filter.createdFrom);
-  before('created_at', filter.createdBefore);
-  from('finished_at', filter.finishedFrom);
-  before('finished_at', filter.finishedBefore);
-  before('updated_at', filter.updatedBefore);
-  return narrowed;
-}
-
-/** PostgREST's condition for the rows after a place, in descending order. */
-function isAfter({ createdAt, queue, jobId }: Place): string {
-  const [time, inQueue, id] = [createdAt.toISOString(), queue, jobId].map(quote);
-  return `created_at.lt.${time},and(created_at.eq.${time},queue.lt.${inQueue}),and(created_at.eq.${time},queue.eq.${inQueue},job_id.lt.${id})`;
-}
-
-/** A value within PostgREST's filter language. */
-function quote(value: string): string {
-  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
-}
-
-/* supabase-js, as far as it is called here; `SupabaseClientLike` says less, so that every client fits. */
-interface Api {
-  rpc(
-    fn: string,
-    args: object,
-  ): PromiseLike<Response> & { abortSignal(signal: AbortSignal): PromiseLike<Response> };
-  from(table: string): Table;
-}
-interface Table {
-  select(columns: string, options?: { count: 'exact' }): Filter;
-  delete(options: { count: 'exact' }): Filter;
-}
-interface Filter extends PromiseLike<Response> {
-  eq(column: string, value: string): Filter;
-  in(column: string, values: readonly string[]): Filter;
-  gte(column: string, value: string): Filter;
-  lt(column: string, value: string): Filter;
-  lte(column: string, value: string): Filter;
-  contains(column: string, value: object): Filter;
-  or(conditions: string): Filter;
-  order(column: string, options: { ascending: boolean }): Filter;
-  limit(count: number): Filter;
-}
-interface Response {
-  readonly data: unknown;
-  readonly count: number | null;
-  readonly status: number;
-  readonly error: {
-    readonly message?: string;
-    readonly code?: string;
-    readonly details?: string;
-  } | null;
 }

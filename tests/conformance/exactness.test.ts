@@ -155,10 +155,13 @@ describe.each(Object.entries(STORES))('%s store', (_, createStore) => {
   test('counters and readings are exact to the last that a row holds', async () => {
     const store = createStore();
     const counts = { attempt: 2 ** 31 - 1, attemptsMade: 2 ** 31 - 1, maxAttempts: 2 ** 31 - 1 };
-    for (const sequence of [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1, 2 ** 52 + 1]) {
-      const update = { ...completedAt(LAST, `counts-${randomUUID()}`), ...counts, sequence };
+    const readings = { attemptEndedOn: LAST + 5, queuedOn: LAST + 4 };
+    const sequences = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1, 2 ** 52 + 1];
+    for (const sequence of [...sequences, ...sequences.map((each) => -each)]) {
+      const told = { ...counts, ...readings, sequence };
+      const update = { ...completedAt(LAST, `counts-${randomUUID()}`), ...told };
       await store.write([update]);
-      expect(await store.get(update)).toMatchObject({ ...counts, sequence, finishedOn: LAST + 5 });
+      expect(await store.get(update)).toMatchObject({ ...told, finishedOn: LAST + 5 });
     }
   });
 
@@ -186,10 +189,22 @@ describe.each(Object.entries(STORES))('%s store', (_, createStore) => {
     const store = createStore();
     const queue = `ids-${randomUUID()}`;
     const [update] = new JobHistory().start().snapshots as [StatusUpdate];
-    await store.write(NAMES.map((jobId) => ({ ...update, queue, jobId, name: `job ${jobId}` })));
+    const updates = NAMES.map((jobId) => ({
+      ...update,
+      queue,
+      jobId,
+      name: `job ${jobId}`,
+      schedulerId: jobId,
+      deduplicationId: jobId,
+      parent: { queue: jobId, jobId },
+      children: [{ queue: jobId, jobId }],
+      cancellation: { requestedOn: LAST, by: jobId, reason: jobId },
+    }));
+    await store.write(updates);
     expect(await store.count({ queue })).toBe(NAMES.length);
+    const byId = (a: JobStatus, b: JobStatus) => NAMES.indexOf(a.jobId) - NAMES.indexOf(b.jobId);
     const rows = await pages(store, queue, 4);
-    expect(rows.map((row) => row.jobId).toSorted()).toEqual(NAMES.toSorted());
+    expect(rows.toSorted(byId)).toEqual(updates.map((each) => foldHistory([each])));
     for (const jobId of NAMES) {
       expect(await store.get({ queue, jobId })).toMatchObject({ jobId, name: `job ${jobId}` });
       expect(await store.count({ queue, name: `job ${jobId}` })).toBe(1);

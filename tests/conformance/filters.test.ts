@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { StatusQuery } from '../../src/store.ts';
 import type { StatusUpdate } from '../../src/types.ts';
 import { START } from '../support/histories.ts';
 import { manyJobs, newQueueName, writeManyJobs } from '../support/many-jobs.ts';
+import { readAll } from '../support/rows.ts';
 import { STORES } from '../support/stores.ts';
 
 const circular: Record<string, unknown> = {};
@@ -83,6 +85,68 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     expect(await at(80_000)).toEqual(['ahead']);
   });
 
+  test('list, count and delete take one id, or several', async () => {
+    const { queue, store } = await setUp();
+    const [update] = manyJobs(queue) as [StatusUpdate];
+    const odd = [
+      'a,b',
+      '"q"',
+      String.raw`\ "`,
+      '(a)',
+      'in.(1)',
+      'null',
+      '',
+      ' ',
+      'é😀',
+      '%',
+      'a\uFFFDb',
+    ];
+    await store.write(odd.map((jobId) => ({ ...update, jobId })));
+    await store.write([{ ...update, queue: `${queue}-2`, jobId: '(a)' }]);
+    const ids = async (query: StatusQuery) => {
+      const { items } = await store.list({ limit: 100, ...query });
+      expect(await store.count(query)).toBe(items.length);
+      return items.map((row) => row.jobId).toSorted();
+    };
+    expect(await ids({ queue, jobId: '7' })).toEqual(['7']);
+    expect(await ids({ queue, jobId: ['7', '8', '7', 'nobody'] })).toEqual(['7', '8']);
+    expect(await ids({ queue, jobId: ['3', '4', '5'], status: 'failed' })).toEqual(['5']);
+    expect(await ids({ queue, jobId: [] })).toEqual([]);
+    expect(await ids({ queue, jobId: odd })).toEqual(odd.toSorted());
+    // As rows have it.
+    expect(await ids({ queue, jobId: 'a\0b' })).toEqual(['a\uFFFDb']);
+    for (const jobId of odd) expect(await ids({ queue, jobId })).toEqual([jobId]);
+    expect(await ids({ jobId: ['(a)'], createdFrom: update.createdAt })).toContain('(a)');
+    expect(await store.delete({ queue, jobId: [] })).toBe(0);
+    expect(await store.delete({ queue, jobId: odd })).toBe(odd.length);
+    expect(await store.delete({ queue, jobId: ['1', '2'], status: 'failed' })).toBe(1);
+    expect(await store.count({ queue })).toBe(29);
+    expect(await store.count({ queue: `${queue}-2`, jobId: '(a)' })).toBe(1);
+  });
+
+  test('a thousand ids, page by page and at once', async () => {
+    const store = createStore();
+    const queue = newQueueName(name);
+    const [update] = manyJobs(queue) as [StatusUpdate];
+    const ids = Array.from({ length: 1_000 }, () => randomUUID());
+    // Five to a millisecond; and as many others beside them.
+    const at = (n: number) => new Date(START + Math.floor(n / 5));
+    await store.write(ids.map((jobId, n) => ({ ...update, jobId, createdAt: at(n) })));
+    await store.write(
+      ids.map((jobId, n) => ({ ...update, jobId: `not-${jobId}`, createdAt: at(n) })),
+    );
+    expect(await store.count({ queue, jobId: ids })).toBe(1_000);
+    const rows = await readAll(store, { queue, jobId: ids, limit: 300 });
+    expect(rows.length).toBe(1_000);
+    expect(new Set(rows.map((row) => row.jobId))).toEqual(new Set(ids));
+    const inOrder = (await readAll(store, { queue, limit: 900 })).filter(
+      ({ jobId }) => !jobId.startsWith('not-'),
+    );
+    expect(rows).toEqual(inOrder);
+    expect(await store.delete({ queue, jobId: ids })).toBe(1_000);
+    expect(await store.count({ queue })).toBe(1_000);
+  });
+
   test('metadata contains what is asked for, as Postgres has it', async () => {
     const { queue, store } = await setUp();
     const [update] = manyJobs(queue) as [StatusUpdate];
@@ -130,7 +194,17 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     [
       'a condition that is none',
       { state: 'failed' },
-      'Unknown key `state` in query; known are queue, name, status',
+      'Unknown key `state` in query; known are queue, jobId, name, status',
+    ],
+    [
+      'an id that is none',
+      { jobId: ['1', 2] },
+      'Expected `query.jobId` to be a string, or a list of up to 1000 of them',
+    ],
+    [
+      'more ids than a thousand',
+      { jobId: Array.from({ length: 1_001 }, () => 'x') },
+      'Expected `query.jobId` to be a string, or a list of up to 1000 of them',
     ],
     [
       'a time as text',

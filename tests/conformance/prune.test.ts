@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PruneOptions } from '../../src/store.ts';
 import type { JobState } from '../../src/types.ts';
+import { JobHistory, START } from '../support/histories.ts';
 import { manyJobs, newQueueName } from '../support/many-jobs.ts';
 import { STORES } from '../support/stores.ts';
 
@@ -47,6 +48,31 @@ describe.each(Object.entries(STORES))('%s store: prune', (name, createStore) => 
     expect(await store.prune({ olderThan: Date.now() - LONG_AGO + 60_000 })).toBe(0);
     expect(await store.prune({ olderThan: Date.now() - LONG_AGO - 60_000 })).toBe(2_345 + 20);
     expect(await left()).toEqual({ active: 10, completed: 0, failed: 0 });
+  });
+
+  test('takes the attempts of a job with it, and those of no other', async () => {
+    const store = createStore({ table: 'retention' });
+    await store.prune({ olderThan: longAgo(1_000_000) });
+    const queue = newQueueName(name);
+    const twice = (id: string) =>
+      new JobHistory({ queue, id })
+        .start()
+        .fail(1, 0)
+        .start()
+        .complete()
+        .snapshots.map((each) => ({
+          ...each,
+          createdAt: new Date(LONG_AGO),
+        }));
+    const [ended, active] = [twice('ended'), twice('active').slice(0, 3)];
+    await store.write([...ended, ...active]);
+    const attempts = async (jobId: string) => (await store.attempts({ queue, jobId })).length;
+    expect([await attempts('ended'), await attempts('active')]).toEqual([2, 2]);
+    expect(await store.prune({ olderThan: new Date(START + 60_000) })).toBe(1);
+    expect([await attempts('ended'), await attempts('active')]).toEqual([0, 2]);
+    await store.write([ended.at(-1)!]);
+    expect(await attempts('ended')).toBe(1);
+    expect(await store.delete({ queue })).toBe(2);
   });
 
   test('ends with the reason of its signal, after the step under way', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { JobKey, StatusUpdate } from '../../src/types.ts';
-import { START } from '../support/histories.ts';
+import { JobHistory, START } from '../support/histories.ts';
 import { manyJobs, newQueueName, writeManyJobs } from '../support/many-jobs.ts';
 import { STORES } from '../support/stores.ts';
 
@@ -82,8 +82,50 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     expect(await store.count({ queue: 'keys', metadata: { org: 'a\0b' } })).toBe(1);
   });
 
-  test('a row that is not there is undefined', async () => {
-    expect(await createStore().get({ queue: 'nowhere', jobId: '1' })).toBeUndefined();
+  test('a row that is not there is undefined, and has no attempts', async () => {
+    const key = { queue: 'nowhere', jobId: '1' };
+    expect(await createStore().get(key)).toBeUndefined();
+    expect(await createStore().attempts(key)).toEqual([]);
+  });
+
+  test("attempts are told in the order of their starts, and are the caller's own", async () => {
+    const store = createStore();
+    const key = { queue: newQueueName(name), jobId: 'a\uFFFDb' };
+    const history = new JobHistory({ queue: key.queue, id: key.jobId }).start(5).fail(7, 0);
+    await store.write(history.vanish(1).start(2).fail(3, 0, new TypeError('no')).start().snapshots);
+    const attempts = () => store.attempts({ ...key, jobId: 'a\0b' });
+    const read = await attempts();
+    const common = { worker: 'host0' };
+    expect(read).toEqual([
+      {
+        attempt: 1,
+        outcome: 'failed',
+        startedAt: new Date(START + 5),
+        endedAt: new Date(START + 12),
+        error: expect.objectContaining({ name: 'RangeError', message: 'attempt 1 failed' }),
+        ...common,
+      },
+      {
+        attempt: 2,
+        outcome: 'failed',
+        startedAt: new Date(START + 15),
+        endedAt: new Date(START + 18),
+        error: expect.objectContaining({ name: 'TypeError', message: 'no' }),
+        ...common,
+      },
+      {
+        attempt: 3,
+        outcome: 'active',
+        startedAt: new Date(START + 19),
+        endedAt: null,
+        error: null,
+        ...common,
+      },
+    ]);
+    const before = structuredClone(read);
+    read[0]!.startedAt.setTime(0);
+    Object.assign(read[1]!.error!, { message: 'changed' });
+    expect(await attempts()).toEqual(before);
   });
 
   test("what get and list return is the caller's own", async () => {
@@ -107,10 +149,9 @@ describe.each(Object.entries(STORES))('%s store', (name, createStore) => {
     ['no queue', { jobId: '5' }, 'Expected `key.queue` to be a string, got undefined'],
     ['nothing', undefined, 'Expected `key.queue` to be a string, got undefined'],
   ])('a key with %s is refused', async (_, key, message) => {
-    await expect(createStore().get(key as JobKey)).rejects.toMatchObject({
-      code: 'ERR_INVALID_ARGUMENT',
-      message,
-    });
+    const refused = { code: 'ERR_INVALID_ARGUMENT', message };
+    await expect(createStore().get(key as JobKey)).rejects.toMatchObject(refused);
+    await expect(createStore().attempts(key as JobKey)).rejects.toMatchObject(refused);
   });
 
   test('a delete of everything is refused, and so is a page of one', async () => {

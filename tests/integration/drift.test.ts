@@ -30,8 +30,8 @@ beforeEach(async () => {
 test.each<[string, string]>([
   ['alter table job_status drop column worker', 'column worker is missing'],
   [
-    'alter table job_status alter column attempt type bigint',
-    'column attempt is bigint not null, not integer not null',
+    'alter table job_status alter column attempts_made type bigint',
+    'column attempts_made is bigint not null, not integer not null',
   ],
   [
     'alter table job_status alter column name drop not null',
@@ -79,8 +79,8 @@ test.each<[string, string]>([
   ],
   ['alter table job_status force row level security', 'row level security is forced, not on'],
   [
-    'alter table job_status alter column job_id type text collate "POSIX"',
-    'column job_id is text collate "POSIX" not null, not text not null',
+    'alter table job_status alter column name type text collate "POSIX"',
+    'column name is text collate "POSIX" not null, not text not null',
   ],
   ['grant insert (name) on job_status to anon', 'anon may write "public"."job_status"'],
   [
@@ -90,6 +90,84 @@ test.each<[string, string]>([
   [
     'revoke execute on function job_status_prune from service_role',
     'service_role may not call "public"."job_status_prune"(timestamptz, text[], integer)',
+  ],
+  [
+    'alter table job_status_attempts drop column error',
+    'column error of job_status_attempts is missing',
+  ],
+  [
+    'drop table job_status_attempts',
+    'constraint job_status_attempts_fkey of job_status_attempts is missing',
+  ],
+  [
+    `alter table job_status_attempts drop constraint job_status_attempts_fkey,
+      add constraint job_status_attempts_fkey foreign key (queue, job_id) references job_status`,
+    'constraint job_status_attempts_fkey of job_status_attempts is FOREIGN KEY (queue, job_id) REFERENCES the table(queue, job_id), not FOREIGN KEY (queue, job_id) REFERENCES the table(queue, job_id) ON DELETE CASCADE',
+  ],
+  [
+    `create table other (like job_status including all);
+      alter table job_status_attempts drop constraint job_status_attempts_fkey,
+      add constraint job_status_attempts_fkey foreign key (queue, job_id) references other on delete cascade`,
+    'constraint job_status_attempts_fkey of job_status_attempts is FOREIGN KEY (queue, job_id) REFERENCES other',
+  ],
+  [
+    'alter table job_status_attempts drop constraint job_status_attempts_pkey',
+    'index job_status_attempts_pkey of job_status_attempts is missing',
+  ],
+  [
+    'drop trigger job_status_attempts_keep on job_status',
+    'trigger job_status_attempts_keep is missing',
+  ],
+  [
+    'alter table job_status disable trigger job_status_attempts_keep',
+    'job_status_attempts_keep (disabled), not AFTER UPDATE FOR EACH ROW WHEN',
+  ],
+  [
+    `create or replace trigger job_status_attempts_keep after update on job_status
+      for each row when (old.attempt <> new.attempt) execute function job_status_attempts_keep()`,
+    'trigger job_status_attempts_keep is AFTER UPDATE FOR EACH ROW WHEN ((old.attempt <> new.attempt))',
+  ],
+  [
+    `create function other() returns trigger language plpgsql as 'begin return null; end';
+      create or replace trigger job_status_attempts_max after insert on job_status_attempts for each row execute function other()`,
+    'trigger job_status_attempts_max of job_status_attempts is AFTER INSERT FOR EACH ROW other, not AFTER INSERT FOR EACH ROW job_status_attempts_max',
+  ],
+  [
+    `create or replace function job_status_attempts_max() returns trigger
+      language plpgsql set search_path = pg_catalog, pg_temp as 'begin return null; end'`,
+    'function "public"."job_status_attempts_max"() has another body',
+  ],
+  [
+    'alter function job_status_attempts_keep() security definer',
+    'function "public"."job_status_attempts_keep"() is not volatile, security invoker',
+  ],
+  [
+    'drop policy "as to the row" on job_status_attempts',
+    'policy as to the row of job_status_attempts is missing',
+  ],
+  [
+    'alter policy "as to the row" on job_status_attempts using (true)',
+    'policy as to the row of job_status_attempts is * to {0} using true, not',
+  ],
+  [
+    'alter table job_status_attempts disable row level security',
+    'row level security of job_status_attempts is off, not on',
+  ],
+  [
+    'alter function job_status_by_id volatile',
+    'function "public"."job_status_by_id"(text, text[]) is not stable, security invoker',
+  ],
+  [
+    'grant update on job_status_attempts to authenticated',
+    'authenticated may write "public"."job_status_attempts"',
+  ],
+  [
+    'revoke insert on job_status_attempts from service_role',
+    'service_role may not insert "public"."job_status_attempts"',
+  ],
+  [
+    'grant execute on function job_status_attempts_keep() to anon',
+    'anon may call "public"."job_status_attempts_keep"()',
   ],
   ['grant insert on job_status to anon', 'anon may write "public"."job_status"'],
   [
@@ -102,6 +180,13 @@ test.each<[string, string]>([
   expect(differences).toContainEqual(expect.stringContaining(difference));
 });
 
+test('the migration, run again, makes a trigger that is missing', async () => {
+  await pool.query(`drop trigger job_status_attempts_keep on job_status;
+    drop function job_status_attempts_max cascade`);
+  await migrate(pool);
+  expect(await checkSchema(pool)).toMatchObject({ differences: [] });
+});
+
 describe('no difference', () => {
   test('what you add: columns, indexes, constraints, policies, the right to read', async () => {
     await pool.query(`
@@ -109,7 +194,9 @@ describe('no difference', () => {
       alter table job_status add constraint own check (name <> '');
       create index own_idx on job_status (tenant);
       create policy own on job_status for select to authenticated using (tenant = 'a');
-      grant select on job_status to authenticated;
+      grant select on job_status, job_status_attempts to authenticated;
+      alter table job_status_attempts add column own text;
+      create policy own on job_status_attempts for select to authenticated using (attempt > 1);
     `);
     expect(await checkSchema(pool)).toMatchObject({ differences: [] });
   });

@@ -3,6 +3,7 @@ import { checkSchema, migrationSql } from 'bullmq-job-status/migrations';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SCHEMA_VERSION } from '../../src/migrations/version.ts';
 import {
   runSql,
   startPostgres,
@@ -107,7 +108,10 @@ describe('tables of any name, in any schema', () => {
     await runSql(postgres.connectionString, migrationSql());
     const client = new Client({ connectionString: postgres.connectionString });
     await client.connect();
-    expect(await checkSchema(client)).toMatchObject({ installed: 2, differences: [] });
+    expect(await checkSchema(client)).toMatchObject({
+      installed: SCHEMA_VERSION,
+      differences: [],
+    });
     await client.end();
   });
 

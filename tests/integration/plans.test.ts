@@ -53,7 +53,11 @@ beforeAll(async () => {
   await pool.query(sqlFile('million.sql'));
   // An upgrade of a table that is full, on the way.
   await migrate(pool);
-  await pool.query('vacuum analyze job_status');
+  // Every fifth job took two attempts. Their triggers are not for the log.
+  await pool.query(`set auto_explain.log_min_duration = -1; insert into job_status_attempts
+    select queue, job_id, created_at, 0, processed_on - 1, 'failed', null, null, null, worker, processed_on, true, 0
+    from job_status where queue = 'queue-1'; reset auto_explain.log_min_duration`);
+  await pool.query('vacuum analyze job_status, job_status_attempts');
   api = await startSupabaseApi({ connectionString, sql: migrationSql() });
 }, 300_000);
 
@@ -94,8 +98,12 @@ function readsOf(log: string): string[] {
   return [...nodes].map(([, node]) => (node as string).trim());
 }
 
+/** Jobs of one queue. */
+const MANY = Array.from({ length: 1_000 }, (_, n) => `${n * 50 + 1}`);
+
 const QUERIES: Readonly<Record<string, (store: WholeStore) => Promise<unknown>>> = {
   get: (store) => store.get({ queue: 'queue-1', jobId: '500001' }),
+  attempts: (store) => store.attempts({ queue: 'queue-1', jobId: '500001' }),
   list: (store) => store.list(),
   'list, a later page': async (store) => {
     const { nextCursor } = await store.list({ createdBefore: at(500_000) });
@@ -106,6 +114,10 @@ const QUERIES: Readonly<Record<string, (store: WholeStore) => Promise<unknown>>>
     const { nextCursor } = await store.list({ queue: 'queue-1', createdBefore: at(500_000) });
     await store.list({ queue: 'queue-1', cursor: nextCursor ?? undefined });
   },
+  'list of some jobs': (store) => store.list({ queue: 'queue-1', jobId: ['500001', '6', '11'] }),
+  'list of a thousand jobs': (store) => store.list({ queue: 'queue-1', jobId: MANY }),
+  'list of those of them that run': (store) =>
+    store.list({ queue: 'queue-1', jobId: MANY, status: 'active' }),
   'list of what fails': (store) => store.list({ status: 'failed' }),
   'list of what is unfinished': (store) =>
     store.list({ status: ['active', 'waiting', 'delayed'], updatedBefore: at(900_000) }),
@@ -127,14 +139,23 @@ const QUERIES: Readonly<Record<string, (store: WholeStore) => Promise<unknown>>>
   'count of what a queue ended in half of all time': (store) =>
     store.count({ queue: 'queue-1', finishedBefore: at(500_000) }),
   "count of a queue's failures": (store) => store.count({ queue: 'queue-1', status: 'failed' }),
+  'count of some jobs': (store) => store.count({ queue: 'queue-1', jobId: MANY }),
   'count of a tenant': (store) => store.count({ metadata: { organizationId: 'org-7' } }),
   'count of a day': (store) =>
     store.count({ createdFrom: at(500_000), createdBefore: at(543_200) }),
   'count of what ended in a day': (store) =>
     store.count({ finishedFrom: at(500_000), finishedBefore: at(543_200) }),
+  'delete of some jobs': (store) => store.delete({ queue: 'queue-1', jobId: ['1', '6'] }),
   'delete of a tenant': (store) => store.delete({ metadata: { organizationId: 'org-8' } }),
   'delete of an hour': (store) => store.delete({ queue: 'queue-2', createdBefore: at(1_800) }),
   prune: (store) => store.prune({ olderThan: at(5_000) }),
+  'write of attempts': async (store) => {
+    const jobs = Array.from({ length: 500 }, (_, n) =>
+      new JobHistory({ queue: 'queue-1', id: `${n * 2_000 + 1}` }).start().fail(1, 0).start(),
+    );
+    // Each row goes on to another attempt, and then an older snapshot comes.
+    for (const step of [0, 2, 1]) await store.write(jobs.map(({ snapshots }) => snapshots[step]!));
+  },
   write: (store) =>
     store.write(
       Array.from(
@@ -149,7 +170,7 @@ describe.each(Object.entries(STORES))('%s store, a million rows', (_, createStor
   test.each(Object.entries(QUERIES))('%s: by an index', async (name, query) => {
     const reads = readsOf(await logOf(() => query(createStore())));
     // A write's reads of the primary key are part of its insert, and no node of their own.
-    if (name !== 'write') expect(reads).not.toEqual([]);
+    if (!name.startsWith('write')) expect(reads).not.toEqual([]);
     expect(reads.filter((read) => read.startsWith('Seq'))).toEqual([]);
   });
 });

@@ -41,7 +41,7 @@ describe('retention beside writes that finish jobs and open them again', () => {
     ['prune', () => store.prune({ olderThan: 0 })],
     ['delete', () => store.delete({ status: 'failed' })],
   ])('%s: no deadlock, and no job that runs is deleted', async (_, clean) => {
-    await pool.query('truncate job_status');
+    await pool.query('truncate job_status cascade');
     const others = batches(1)[0]!.map((snapshot) => ({ ...snapshot, queue: 'running' }));
     await store.write(others);
     const before = await postgres.countInLog(/deadlock detected/);
@@ -68,7 +68,7 @@ describe('retention beside writes that finish jobs and open them again', () => {
 });
 
 test('prune goes in steps of 1,000 rows, and a signal ends it after the one under way', async () => {
-  await pool.query('truncate job_status');
+  await pool.query('truncate job_status cascade');
   const [, template] = new JobHistory({ queue: 'q', id: '' }).start().complete().snapshots;
   const jobs = Array.from({ length: 2_500 }, (_, id) => ({ ...template!, jobId: `${id}` }));
   await store.write(jobs);
@@ -90,7 +90,7 @@ test('prune goes in steps of 1,000 rows, and a signal ends it after the one unde
 });
 
 test('a step of prune takes so many rows in all, the oldest of each status first', async () => {
-  await pool.query('truncate job_status');
+  await pool.query('truncate job_status cascade');
   const ended = (id: number, ends: 'fail' | 'complete') =>
     new JobHistory({ queue: 'q', id: `${id}` }).start(id)[ends]().snapshots[1]!;
   await store.write([5, 3, 1, 4, 2].map((id) => ended(id, 'complete')));
@@ -106,7 +106,7 @@ test('a step of prune takes so many rows in all, the oldest of each status first
 });
 
 test('prune passes over a row that somebody holds, and takes it the next time', async () => {
-  await pool.query('truncate job_status');
+  await pool.query('truncate job_status cascade');
   await store.write(batches(1).flat());
   const holder = await pool.connect();
   await holder.query("begin; select * from job_status where job_id = '7' for update");

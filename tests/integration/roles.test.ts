@@ -22,7 +22,7 @@ test('a role of its own needs what docs/database.md grants it, and no line less'
     url.username = 'app';
     const pool = openPool(url.href);
     const store = new PostgresStatusStore(pool);
-    const snapshots = new JobHistory().start().complete().snapshots;
+    const snapshots = new JobHistory().start().fail(1, 0).start().complete().snapshots;
     const used = async () => {
       for (const snapshot of snapshots) await store.write([snapshot]);
       const { items } = await store.list({ status: 'completed' });

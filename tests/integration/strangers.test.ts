@@ -19,7 +19,13 @@ import {
   trySql,
   type Outcome,
 } from '../support/attempts.ts';
-import { catalogue, madeSince, type Made, type Relation } from '../support/catalogue.ts';
+import {
+  catalogue,
+  madeSince,
+  type Made,
+  type Relation,
+  type Routine,
+} from '../support/catalogue.ts';
 import { sqlAs, type Claims } from '../support/people.ts';
 
 /* Nobody but the server reads or writes anything: every table and function that the migration makes. */
@@ -43,6 +49,7 @@ describe.each<[string, Required<TableOptions> & { schema: string; table: string 
   let postgres: PostgresPart;
   let api: SupabasePart;
   let made: Made;
+  let functionsOfTriggers: readonly Routine[];
   let rows: ReadonlyMap<string, Row>;
 
   beforeAll(async () => {
@@ -61,7 +68,9 @@ describe.each<[string, Required<TableOptions> & { schema: string; table: string 
     });
     const before = await catalogue(connectionString);
     await runSql(connectionString, migrationSql(names));
-    made = madeSince(before, await catalogue(connectionString));
+    const all = madeSince(before, await catalogue(connectionString));
+    functionsOfTriggers = all.routines.filter(({ isOfTrigger }) => isOfTrigger);
+    made = { ...all, routines: all.routines.filter(({ isOfTrigger }) => !isOfTrigger) };
     const write = `"${names.schema}"."${names.table}_write"`;
     await runSql(
       connectionString,
@@ -121,10 +130,12 @@ describe.each<[string, Required<TableOptions> & { schema: string; table: string 
     return { people, badTokens: refused };
   }
 
-  test('the migration has made a table with a row in it, and functions', () => {
-    expect(made.relations.map(({ name }) => name)).toContain(names.table);
+  test('the migration has made two tables with a row in each, and functions', () => {
+    const tables = made.relations.map(({ name }) => name);
+    expect(tables).toEqual([names.table, `${names.table}_attempts`]);
+    expect(functionsOfTriggers.map(({ name }) => name)).toContain(`${names.table}_attempts_keep`);
+    for (const each of rows.values()) expect(JSON.stringify(each)).toContain(SECRET);
     expect(made.routines.map(({ name }) => name)).toContain(`${names.table}_write`);
-    expect(JSON.stringify([...rows.values()])).toContain(SECRET);
   });
 
   test("the server's own role may do it all: what follows is not tried on something that can't work", async () => {
@@ -166,7 +177,7 @@ describe.each<[string, Required<TableOptions> & { schema: string; table: string 
           ({ sql }) =>
             `select grantee from pg_class, aclexplode(coalesce(relacl, acldefault('r', relowner))) where oid = ${quoteLiteral(sql)}::regclass`,
         ),
-        ...made.routines.map(
+        ...[...made.routines, ...functionsOfTriggers].map(
           ({ signature }) =>
             `select grantee from pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner))) where oid = ${quoteLiteral(signature)}::regprocedure`,
         ),
@@ -179,7 +190,8 @@ describe.each<[string, Required<TableOptions> & { schema: string; table: string 
   });
 
   test('functions run with the rights of who calls them, and a search_path of their own', () => {
-    for (const { signature, isSecurityDefiner, settings } of made.routines) {
+    for (const routine of [...made.routines, ...functionsOfTriggers]) {
+      const { signature, isSecurityDefiner, settings } = routine;
       expect({ signature, isSecurityDefiner, settings }).toEqual({
         signature,
         isSecurityDefiner: false,
@@ -190,7 +202,10 @@ describe.each<[string, Required<TableOptions> & { schema: string; table: string 
 
   test('no schema, function, operator or temporary table of others changes what they do', async () => {
     const { connectionString } = postgres;
-    await runSql(connectionString, await evilSchema(connectionString, made));
+    const routines = [...made.routines, ...functionsOfTriggers];
+    await runSql(connectionString, await evilSchema(connectionString, routines));
+    // A row goes on to an attempt, and its triggers keep the last.
+    const moveOn = `update "${names.schema}"."${names.table}" set attempt = 3 where job_id operator(pg_catalog.=) 'theirs'`;
     const client = new Client({ connectionString });
     await client.connect();
     const outcomes: unknown[] = [];
@@ -205,9 +220,9 @@ describe.each<[string, Required<TableOptions> & { schema: string; table: string 
         await expect(client.query('select 1::bigint = 2::bigint')).rejects.toThrow('evil');
         await client.query('rollback to before');
       }
-      for (const routine of made.routines) {
-        const { rows: answers } = await client.query<Row>(callSql(routine));
-        outcomes.push({ hostile: hostile !== '', signature: routine.signature, answers });
+      for (const call of [...made.routines.map(callSql), moveOn]) {
+        const { rows: answers } = await client.query<Row>(call);
+        outcomes.push({ hostile: hostile !== '', call, answers });
       }
       await client.query('reset role; set local search_path = pg_catalog');
       for (const { sql } of made.relations) {
@@ -254,8 +269,8 @@ function temporaryTables(made: Made): string {
  * A schema with a namesake of every built-in function that the migration's functions name, and of the
  * operators on the types they compute with; each raises an error.
  */
-async function evilSchema(connectionString: string, made: Made): Promise<string> {
-  const words = new Set(made.routines.flatMap(({ source }) => source.match(/\w+/g) ?? []));
+async function evilSchema(connectionString: string, routines: readonly Routine[]): Promise<string> {
+  const words = new Set(routines.flatMap(({ source }) => source.match(/\w+/g) ?? []));
   const evil = "language plpgsql as 'begin raise exception ''evil''; end'";
   const functions = await runSql(
     connectionString,

@@ -6,7 +6,10 @@
 /** A filter of one column, as PostgREST's URLs have it: `not.eq.value`. */
 const FILTER = /^((?:not\.)?(?:eq|neq|gte?|lte?)\.)(.*)$/s;
 
-/** A quoted value within a logic tree, such as `or=(a.eq."x",b.lt."y")`. */
+/** A list of values: `in.("a","b")`. */
+const LIST = /^(?:not\.)?in\.\(/;
+
+/** A quoted value within a list or a logic tree, such as `or=(a.eq."x",b.lt."y")`. */
 const QUOTED = /"((?:[^"\\]|\\.)*)"/gs;
 
 /** Marks a covered value; a character that means nothing to anybody. */
@@ -16,7 +19,7 @@ const COVER = '\uF8FE';
 export function mendFilters(url: string): string {
   const mended = new URL(url);
   const entries = [...mended.searchParams].map(([name, value]): [string, string] => {
-    if (/^(?:not\.)?(?:or|and)$/.test(name)) {
+    if (/^(?:not\.)?(?:or|and)$/.test(name) || LIST.test(value)) {
       const unquoted = (_: string, inner: string) => quote(inner.replace(/\\(.)/gs, '$1'));
       return [name, value.replace(QUOTED, unquoted)];
     }

@@ -1,3 +1,4 @@
+import { mergeUpdates } from '../../src/merge.ts';
 import { quoteIdentifier, quoteLiteral } from '../../src/migrations/names.ts';
 import { SCHEMA_VERSION } from '../../src/migrations/version.ts';
 import { toRecord, type Row } from '../../src/stores/row.ts';
@@ -22,12 +23,18 @@ export interface Outcome {
   readonly gave: boolean;
 }
 
-/** A job that has ended, with a value in all that is of the job, as a batch of the write function. */
+/** A job that has ended in its second attempt, with a value in all that is of it, as a batch of the write function. */
 export function endedJob(jobId: string, value: string): Row[] {
-  const { snapshots } = new JobHistory({ queue: 'q', id: jobId }).start().complete();
+  const history = new JobHistory({ queue: 'q', id: jobId }).start().fail(1, 0).start().complete();
   const values = { data: { value }, result: { value }, progress: { value }, metadata: { value } };
-  const update: StatusUpdate = { ...snapshots.at(-1)!, name: value, worker: value, ...values };
-  return [toRecord(update)];
+  const of = { worker: value, error: { name: value, message: value } };
+  const updates = history.snapshots.map((each): StatusUpdate => ({
+    ...each,
+    name: value,
+    ...of,
+    ...values,
+  }));
+  return [toRecord(updates.reduce(mergeUpdates))];
 }
 
 /** The same row with no secret in it, as somebody would try to write it who knows its key. */
@@ -35,23 +42,25 @@ export function guessOf(row: Row): Row {
   return JSON.parse(JSON.stringify(row).replaceAll(SECRET, 'guess')) as Row;
 }
 
-/** An argument of each type that the functions take, in JSON and in SQL. */
+/** Each argument that the functions take, in JSON and in SQL. */
 const PLAUSIBLE: Readonly<Record<string, { json: unknown; sql: string }>> = {
-  jsonb: {
+  updates: {
     json: endedJob('forced', 'guess'),
     sql: `${quoteLiteral(JSON.stringify(endedJob('forced', 'guess')))}::jsonb`,
   },
-  'timestamp with time zone': { json: '9999-12-31T00:00:00Z', sql: "'9999-12-31'::timestamptz" },
-  'text[]': { json: JOB_STATES, sql: `array[${JOB_STATES.map(quoteLiteral).join(', ')}]` },
-  // Both the version that a caller needs, and a number of rows.
-  integer: { json: SCHEMA_VERSION, sql: String(SCHEMA_VERSION) },
+  schema_version: { json: SCHEMA_VERSION, sql: String(SCHEMA_VERSION) },
+  older_than: { json: '9999-12-31T00:00:00Z', sql: "'9999-12-31'::timestamptz" },
+  statuses: { json: JOB_STATES, sql: `array[${JOB_STATES.map(quoteLiteral).join(', ')}]` },
+  at_most: { json: 1, sql: '1' },
+  in_queue: { json: 'q', sql: "'q'" },
+  ids: { json: ['theirs'], sql: "array['theirs']" },
 };
 
 function plausible(routine: Routine) {
-  return routine.args.map(({ name, type }) => {
-    const argument = PLAUSIBLE[type];
+  return routine.args.map(({ name }) => {
+    const argument = PLAUSIBLE[name];
     if (argument === undefined) {
-      throw new Error(`${routine.signature}: say in PLAUSIBLE what to give for a ${type}`);
+      throw new Error(`${routine.signature}: say in PLAUSIBLE what to give as ${name}`);
     }
     return { name, ...argument };
   });
@@ -94,7 +103,7 @@ export async function tryApi(
     keep(`insert ${name}`, await table().insert({ ...row, job_id: 'forced' }));
     keep(`insert ${name} again`, await table().insert(row));
     keep(`upsert ${name}`, await table().upsert(row).select());
-    keep(`update ${name}`, await table().update({ name: 'forced' }).eq(key, value).select());
+    keep(`update ${name}`, await table().update({ worker: 'forced' }).eq(key, value).select());
     keep(`delete ${name}`, await table().delete({ count: 'exact' }).eq(key, value).select());
   }
   for (const routine of made.routines) {
@@ -112,7 +121,7 @@ export async function trySql(
   rowOf: (relation: Relation) => Row,
 ): Promise<Outcome[]> {
   const attempts = made.relations.flatMap((relation) => {
-    const { sql, columns } = relation;
+    const { sql, columns, key } = relation;
     const row = rowOf(relation);
     const names = columns.map(quoteIdentifier).join(', ');
     const insert = (record: Row) =>
@@ -124,8 +133,8 @@ export async function trySql(
       insert({ ...row, job_id: 'forced' }),
       insert(row),
       `${insert(row)} on conflict do nothing`,
-      `${insert(row)} on conflict (queue, job_id) do update set name = 'forced'`,
-      `update ${sql} set name = 'forced'`,
+      `${insert(row)} on conflict (${key.join(', ')}) do update set worker = 'forced'`,
+      `update ${sql} set worker = 'forced'`,
       `delete from ${sql}`,
     ];
   });

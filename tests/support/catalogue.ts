@@ -10,6 +10,8 @@ export interface Relation {
   readonly sql: string;
   /** The columns that may be written. */
   readonly columns: readonly string[];
+  /** The columns of its primary key. */
+  readonly key: readonly string[];
 }
 
 export interface Routine {
@@ -24,6 +26,8 @@ export interface Routine {
   readonly settings: readonly string[];
   /** Whether it may change rows. */
   readonly isVolatile: boolean;
+  /** Whether a trigger alone can call it. */
+  readonly isOfTrigger: boolean;
   readonly source: string;
 }
 
@@ -40,14 +44,17 @@ export async function catalogue(connectionString: string): Promise<Made> {
     connectionString,
     `select n.nspname as schema, c.relname as name, array(
         select attname::text from pg_attribute where attrelid = c.oid and attnum > 0 and attgenerated = '' order by attnum
-      ) as columns
+      ) as columns, array(
+        select attname::text from pg_index join pg_attribute on attrelid = indrelid and attnum = any (indkey)
+        where indrelid = c.oid and indisprimary order by attnum
+      ) as key
       from pg_class c join pg_namespace n on n.oid = relnamespace
       where relkind in ('r', 'p', 'v', 'm', 'f', 'S') and ${OURS} order by 1, 2`,
   );
   const routines = await runSql(
     connectionString,
     `select n.nspname as schema, proname as name, p.oid::regprocedure::text as signature, prosecdef as "isSecurityDefiner",
-        coalesce(proconfig, '{}') as settings, provolatile = 'v' as "isVolatile", prosrc as source, (
+        coalesce(proconfig, '{}') as settings, provolatile = 'v' as "isVolatile", prorettype = 'trigger'::regtype as "isOfTrigger", prosrc as source, (
           select coalesce(json_agg(json_build_object('name', proargnames[at], 'type', format_type(proargtypes[at - 1], null)) order by at), '[]')
           from generate_series(1, pronargs - pronargdefaults) at
         ) as args

@@ -1,10 +1,22 @@
-import type { TrackableJob } from '../../src/bullmq.ts';
-import { snapshotOf, type Capture, type JobEvent } from '../../src/snapshot.ts';
-import type { StatusUpdate } from '../../src/types.ts';
+import { jobKey, type TrackableJob } from '../../src/bullmq.ts';
+import type { Capture } from '../../src/capture.ts';
+import { toStatus } from '../../src/merge.ts';
+import { isFinished } from '../../src/phase.ts';
+import {
+  snapshotOfEnd,
+  snapshotOfGone,
+  snapshotOfQueued,
+  type QueuedJob,
+  type SeenEnd,
+} from '../../src/queue-snapshot.ts';
+import { snapshotOf, type JobEvent } from '../../src/snapshot.ts';
+import type { JobStatus, StatusUpdate } from '../../src/types.ts';
+import { foldHistory } from './law.ts';
 
 /*
  * Histories of one job, told as BullMQ would tell them: a model of the queue moves the job, and what
- * the workers would emit goes through the real `snapshotOf`. Hosts' clocks are off by their skew.
+ * the workers would emit goes through the real `snapshotOf`, what others read off the queue through those of
+ * `queue-snapshot.ts`. Hosts' clocks are off by their skew.
  */
 
 const CAPTURE_ALL: Capture = {
@@ -24,9 +36,11 @@ export interface Payload {
   readonly name: string;
   readonly data: unknown;
   readonly metadata: unknown;
+  /** Of a child in a flow, of a scheduler's job, of one that is deduplicated. */
+  readonly lineage?: Pick<TrackableJob, 'parent' | 'repeatJobKey' | 'deduplicationId'>;
 }
 
-const USUAL: Payload = { name: 'export', data: { n: 1 }, metadata: { tenant: 't1' } };
+export const USUAL: Payload = { name: 'export', data: { n: 1 }, metadata: { tenant: 't1' } };
 
 type MutableJob = { -readonly [field in keyof TrackableJob]: TrackableJob[field] };
 
@@ -45,6 +59,11 @@ export class JobHistory {
   readonly #key: { queue: string; id: string };
   #payload: Payload;
   #job: MutableJob;
+  /** Where the queue has it; `undefined` once it is out of it. */
+  #state: QueuedJob['state'] | undefined = 'waiting';
+  #delayedUntil: number | null = null;
+  #children: readonly string[] = [];
+  #end: SeenEnd | undefined;
   /** The worker's own `Job` object of the attempt under way, and its last snapshot. */
   #running: RunningAttempt | undefined;
 
@@ -54,6 +73,17 @@ export class JobHistory {
     this.#job = this.#newJob();
   }
 
+  /** Only those of the snapshots, as if the others were never taken. */
+  only(isTaken: (snapshot: StatusUpdate) => boolean): this {
+    this.snapshots.splice(0, this.snapshots.length, ...this.snapshots.filter(isTaken));
+    return this;
+  }
+
+  /** Where the queue has it now; `undefined` if nowhere. */
+  get state(): QueuedJob['state'] | undefined {
+    return this.#state;
+  }
+
   start(ms = 1, skew = 0): this {
     this.#now += ms;
     this.#job = {
@@ -61,7 +91,10 @@ export class JobHistory {
       attemptsStarted: this.#job.attemptsStarted + 1,
       processedOn: this.#now + skew,
       delay: 0,
+      // Workers whose clocks are ahead have a name, which the queue keeps.
+      ...(skew > 0 && { processedBy: `host${skew}` }),
     };
+    this.#move('active');
     const job = { ...this.#job };
     this.#running = { job, host: skew, latest: this.#emit({ type: 'active' }, job, skew) };
     return this;
@@ -87,6 +120,7 @@ export class JobHistory {
     const { job, host } = running;
     this.#job.finishedOn = job.finishedOn = this.#now + host;
     this.#job.attemptsMade = job.attemptsMade = job.attemptsMade + 1;
+    this.#move('completed', { status: 'completed', value: result, on: this.#now });
     running.latest = this.#emit({ type: 'completed', value: result }, job, host);
     return this;
   }
@@ -101,6 +135,9 @@ export class JobHistory {
     job.failedReason = `attempt ${job.attemptsStarted} failed`;
     job.attemptsMade += 1;
     this.#job = { ...this.#job, ...job };
+    if (retryIn === undefined)
+      this.#move('failed', { status: 'failed', value: job.failedReason, on: this.#now });
+    else this.#putBack(retryIn, host);
     running.latest = this.#emit(
       { type: 'failed', value: thrown ?? new RangeError(job.failedReason) },
       job,
@@ -110,8 +147,24 @@ export class JobHistory {
   }
 
   /** A silent exit: a stall, a DelayedError, a lost lock. The next start counts up all the same. */
-  vanish(ms = 1): this {
+  vanish(ms = 1, retryIn = 0): this {
     this.#now += ms;
+    this.#putBack(retryIn, 0);
+    return this;
+  }
+
+  /** It is taken out of its queue, wherever it stands there. */
+  remove(ms = 1): this {
+    this.#now += ms;
+    this.#move(undefined);
+    return this;
+  }
+
+  /** The children that the queue has of it are these; until it starts, it waits for them. */
+  adopt(ms: number, children: readonly string[]): this {
+    this.#now += ms;
+    this.#children = children;
+    if (this.#state === 'waiting') this.#move('waiting-children');
     return this;
   }
 
@@ -120,6 +173,7 @@ export class JobHistory {
     this.#now += ms;
     const { finishedOn: _, processedOn: __, failedReason: ___, ...rest } = this.#job;
     this.#job = { ...rest, ...(reset && { attemptsStarted: 0, attemptsMade: 0 }) };
+    this.#move('waiting');
     return this;
   }
 
@@ -128,7 +182,77 @@ export class JobHistory {
     this.#now += ms;
     this.#payload = payload;
     this.#job = this.#newJob();
+    this.#children = [];
+    this.#move('waiting');
     return this;
+  }
+
+  /**
+   * Somebody looks what has become of the job: what its queue shows; or, where that has it no longer, that it
+   * is gone, given a row that has not ended.
+   *
+   * @param missed how many of the last snapshots were not in that row yet
+   */
+  look(ms = 1, skew = 0, missed = 0): this {
+    this.#now += ms;
+    if (this.#state !== undefined) return this.#tell(this.#seen(skew));
+    const row = this.#row(missed);
+    if (row === undefined || isFinished(row.status)) return this;
+    return this.#tell(snapshotOfGone(row, this.#at(skew)));
+  }
+
+  /** Somebody hears how a job ended that is gone since, and has a row of it that has not, or was `removed`. */
+  hear(ms = 1, skew = 0, missed = 0): this {
+    this.#now += ms;
+    const row = this.#row(missed);
+    if (this.#end === undefined || row === undefined || this.#state !== undefined) return this;
+    if (isFinished(row.status) && row.removedFrom === null) return this;
+    return this.#tell(snapshotOfEnd(row, this.#end, this.#job, this.#at(skew), this.#capture()));
+  }
+
+  /** `cancelJob`: a job that waits is taken out of the queue, one that runs is asked to end. */
+  cancel(ms = 1, by: string | null = null, skew = 0): this {
+    this.#now += ms;
+    if (this.#state === undefined || isFinished(this.#state)) return this;
+    const cancellation = { requestedOn: this.#now + skew, by, reason: null };
+    const request = { ...this.#seen(skew), cancellation };
+    this.#tell(request);
+    if (this.#state === 'active') return this;
+    this.#move(undefined);
+    return this.#tell(snapshotOfGone(toStatus(request), this.#at(skew)));
+  }
+
+  #seen(skew: number): StatusUpdate {
+    const { value } = this.#end ?? {};
+    const [state, job] = [this.#state ?? 'waiting', this.#job];
+    const seen = {
+      state,
+      job,
+      result: value,
+      children: this.#children.map((child) => jobKey(child, 'q')),
+    };
+    const delayedUntil = state === 'delayed' ? this.#delayedUntil : null;
+    return snapshotOfQueued({ ...seen, delayedUntil }, this.#at(skew), this.#capture());
+  }
+
+  /** The row of this very job, as of some snapshots ago. */
+  #row(missed: number): JobStatus | undefined {
+    const row = foldHistory(this.snapshots.slice(0, this.snapshots.length - missed));
+    return row?.createdAt.getTime() === this.#job.timestamp ? row : undefined;
+  }
+
+  #tell(snapshot: StatusUpdate): this {
+    this.snapshots.push(snapshot);
+    return this;
+  }
+
+  #move(state: QueuedJob['state'] | undefined, end = state === undefined ? this.#end : undefined) {
+    [this.#state, this.#end] = [state, end];
+  }
+
+  #putBack(retryIn: number, host: number): void {
+    this.#delayedUntil = this.#now + host + retryIn;
+    this.#move(retryIn > 0 ? 'delayed' : 'waiting');
   }
 
   #newJob(): MutableJob {
@@ -144,6 +268,7 @@ export class JobHistory {
       attemptsStarted: 0,
       attemptsMade: 0,
       opts: { attempts: 3 },
+      ...this.#payload.lineage,
     };
   }
 
@@ -153,47 +278,20 @@ export class JobHistory {
   }
 
   #emit(event: JobEvent, job: TrackableJob, skew: number, previous?: StatusUpdate): StatusUpdate {
-    const now = this.#now + skew;
-    this.#sequence = Math.max(this.#sequence + 1, now * 1_000);
-    const at = { queue: this.#key.queue, worker: `host${skew}`, now, sequence: this.#sequence };
-    const capture = { ...CAPTURE_ALL, metadata: () => this.#payload.metadata };
-    const snapshot = snapshotOf(event, job, at, capture, previous);
+    const at = { ...this.#at(skew), worker: `host${skew}` };
+    const snapshot = snapshotOf(event, job, at, this.#capture(), previous);
     if (snapshot === undefined) throw new Error(`no snapshot of ${event.type}`);
     this.snapshots.push(snapshot);
     return snapshot;
   }
-}
 
-/** The histories that every store must get right, whatever order their snapshots come in. */
-export const CANONICAL: Readonly<Record<string, () => JobHistory>> = {
-  'a fast job, all within one millisecond': () => new JobHistory().start(0).complete(0),
-  'a job with progress, and progress after its end': () =>
-    new JobHistory().start().progress().progress().complete().progress(),
-  'one retry': () => new JobHistory().start().fail(1, 0).start().complete(),
-  'three attempts on three hosts': () =>
-    new JobHistory().start(1, 900).fail(1, 5).start(5, -900).fail(1, 5).start(5, 100).complete(),
-  'stalled and run again elsewhere': () =>
-    new JobHistory()
-      .start(1, 1_000)
-      .progress()
-      .vanish(3_000)
-      .start(1, -1_000)
-      .progress()
-      .complete(),
-  'delayed by a DelayedError': () =>
-    new JobHistory().start().vanish().start(200).vanish().start(200).complete(),
-  'failed for good': () => new JobHistory().start().fail(1, 0).start().fail(1, 0).start().fail(),
-  'retried by hand after failing': () =>
-    new JobHistory().start().fail(1, 0).start().fail().retryByHand(60_000).start().complete(),
-  'retried by hand, counters reset': () =>
-    new JobHistory()
-      .start()
-      .fail(1, 0)
-      .start()
-      .fail()
-      .retryByHand(6_000, true)
-      .start()
-      .progress()
-      .complete(),
-  'an id used again at once': () => new JobHistory().start().fail().addAgain(2).start().complete(),
-};
+  #at(skew: number) {
+    const now = this.#now + skew;
+    this.#sequence = Math.max(this.#sequence + 1, now * 1_000);
+    return { queue: this.#key.queue, worker: null, now, sequence: this.#sequence };
+  }
+
+  #capture(): Capture {
+    return { ...CAPTURE_ALL, metadata: () => this.#payload.metadata };
+  }
+}

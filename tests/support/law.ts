@@ -1,9 +1,16 @@
-import { mergeStatus } from '../../src/merge.ts';
-import type { JobStatus, StatusUpdate } from '../../src/types.ts';
+import { toAttempts } from '../../src/attempts.ts';
+import { mergeStatus, mergeUpdates } from '../../src/merge.ts';
+import type { JobAttempt, JobStatus, StatusUpdate } from '../../src/types.ts';
 
 /** The row that the law gives; every store must come to the same. */
 export function foldHistory(snapshots: readonly StatusUpdate[]): JobStatus | undefined {
   return snapshots.reduce<JobStatus | undefined>(mergeStatus, undefined);
+}
+
+/** The attempts that it gives. */
+export function attemptsOf(snapshots: readonly StatusUpdate[]): JobAttempt[] {
+  const told = snapshots.reduce(mergeUpdates);
+  return toAttempts(told, told.earlierAttempts);
 }
 
 /** What of the time law a row breaks: nothing, if it is lawful. */

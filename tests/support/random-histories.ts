@@ -80,62 +80,117 @@ const anyPayload = fc.record({
 /** Time that passes: often none, so that all sorts of readings are of one millisecond. */
 const someMs = fc.oneof(fc.constantFrom(0, 1), fc.nat(50));
 
-/** What may happen to a job at random, within what the law asks of the world. */
-const step = fc.oneof(
-  fc.record({ does: fc.constant('progress'), ms: someMs, value: anyValue }),
-  fc.record({
-    does: fc.constantFrom('fail', 'vanish'),
-    ms: someMs,
-    retryIn: fc.constantFrom(0, 0, 1, 5, 8_000),
-    value: anyValue,
-  }),
-  fc.record({
-    does: fc.constant('end'),
-    ms: someMs,
-    fails: fc.boolean(),
-    value: anyValue,
-    then: fc.constantFrom('retry', 'reset', 'again'),
-    payload: anyPayload,
-  }),
-);
-
 /** How far two hosts' clocks may lie apart, in ms: the law's limit. */
 const MAX_SKEW = 2_500;
+const anySkew = fc.integer({ min: -MAX_SKEW / 2, max: MAX_SKEW / 2 });
+
+/** Looks at the queue, by hosts of any clock, as time goes by. */
+const looks = fc.array(
+  fc.record({
+    does: fc.constantFrom('look', 'look', 'look', 'hear', 'cancel'),
+    ms: fc.oneof(someMs, fc.constant(6_000)),
+    skew: anySkew,
+    missed: fc.nat(2),
+    by: fc.option(fc.constantFrom('u1', 'u2')),
+  }),
+  { maxLength: 2 },
+);
+const noLooks: typeof looks = fc.constant([]);
+
+/** What may happen to a job at random, within what the law asks of the world. */
+const stepOf = (seen: typeof looks) =>
+  fc.oneof(
+    fc.record({ does: fc.constant('progress'), ms: someMs, value: anyValue, seen }),
+    fc.record({
+      does: fc.constantFrom('fail', 'vanish'),
+      ms: someMs,
+      retryIn: fc.constantFrom(0, 0, 1, 5, 8_000),
+      value: anyValue,
+      seen,
+    }),
+    fc.record({
+      does: fc.constantFrom('complete', 'fail for good', 'remove'),
+      ms: someMs,
+      value: anyValue,
+      /** As by `removeOnComplete` and `removeOnFail`. */
+      removed: fc.boolean(),
+      seen,
+      then: fc.constantFrom('retry', 'reset', 'again'),
+      payload: anyPayload,
+      seenWaiting: seen,
+    }),
+    fc.record({
+      does: fc.constant('adopt'),
+      ms: someMs,
+      children: fc.uniqueArray(fc.constantFrom(...CHILDREN)),
+      seen,
+    }),
+  );
+
+const CHILDREN = ['a', 'b', '\u{1F600}', '\uFF5E', 'é'].map((id) => `bull:children:${id}`);
 
 /**
  * Random histories: attempts on hosts of skewed clocks, stalls, delays, retries by hand, ids used
  * again, ties of all kinds, and values of all kinds.
  */
-export const randomHistory: fc.Arbitrary<StatusUpdate[]> = fc
-  .record({
-    steps: fc.array(step, { minLength: 1, maxLength: 8 }),
-    skews: fc.array(fc.integer({ min: -MAX_SKEW / 2, max: MAX_SKEW / 2 }), {
-      minLength: 1,
-      maxLength: 3,
-    }),
-    wait: fc.nat(3),
-    payload: anyPayload,
-  })
-  .map(({ steps, skews, wait, payload }) => {
-    const history = new JobHistory(undefined, payload);
-    let starts = 0;
-    const start = (ms: number) => history.start(ms, skews[starts++ % skews.length]);
-    start(wait);
-    for (const event of steps) {
-      if ('fails' in event) {
-        if (event.fails) history.fail(event.ms, undefined, event.value);
-        else history.complete(event.ms, event.value);
-        if (event.then === 'again') history.addAgain(event.ms + 1, event.payload);
-        else if (event.then === 'retry') history.retryByHand(event.ms);
-        else history.retryByHand(5_001 + MAX_SKEW, true);
-        start(wait);
-      } else if ('retryIn' in event) {
-        if (event.does === 'fail') history.fail(event.ms, event.retryIn, event.value);
-        else history.vanish(event.ms);
-        start(event.retryIn);
-      } else {
-        history.progress(event.ms, event.value);
+function historyOf(seen: typeof looks): fc.Arbitrary<JobHistory> {
+  return fc
+    .record({
+      steps: fc.array(stepOf(seen), { minLength: 1, maxLength: 8 }),
+      skews: fc.array(anySkew, { minLength: 1, maxLength: 3 }),
+      wait: fc.nat(3),
+      payload: anyPayload,
+      seenWaiting: seen,
+    })
+    .map(({ steps, skews, wait, payload, seenWaiting }) => {
+      const history = new JobHistory(undefined, payload);
+      let starts = 0;
+      const lookedAt = (by: typeof seenWaiting) => {
+        for (const { does, ms, skew, missed, by: user } of by) {
+          if (does === 'cancel') history.cancel(ms, user, skew);
+          else history[does](ms, skew, missed);
+        }
+      };
+      // Who cancels a job that waits takes it out of the queue: its id is used again.
+      const start = (ms: number) => {
+        if (history.state === undefined) history.addAgain(1);
+        history.start(ms, skews[starts++ % skews.length]);
+      };
+      lookedAt(seenWaiting);
+      start(wait);
+      for (const step of steps) {
+        if ('then' in step) {
+          if (step.does === 'complete') history.complete(step.ms, step.value);
+          if (step.does === 'fail for good') history.fail(step.ms, undefined, step.value);
+          if (step.does === 'remove' || step.removed) history.remove(step.ms);
+          lookedAt(step.seen);
+          if (step.then === 'again' || history.state === undefined)
+            history.addAgain(step.ms + 1, step.payload);
+          else if (step.then === 'retry') history.retryByHand(step.ms);
+          else history.retryByHand(5_001 + MAX_SKEW, true);
+          lookedAt(step.seenWaiting);
+          start(wait);
+        } else if ('retryIn' in step) {
+          if (step.does === 'fail') history.fail(step.ms, step.retryIn, step.value);
+          else history.vanish(step.ms, step.retryIn);
+          lookedAt(step.seen);
+          start(step.retryIn);
+        } else {
+          if ('children' in step) history.adopt(step.ms, step.children);
+          else history.progress(step.ms, step.value);
+          lookedAt(step.seen);
+        }
       }
-    }
-    return history.snapshots;
-  });
+      return history;
+    });
+}
+
+/** As workers alone tell them. */
+export const randomHistoryOfWorkers = historyOf(noLooks).map(({ snapshots }) => snapshots);
+
+/** The same, and what others read off the queue: jobs that wait, that were removed, that somebody cancels. */
+export const randomHistoryOfQueues = historyOf(looks);
+
+export const randomHistory: fc.Arbitrary<StatusUpdate[]> = randomHistoryOfQueues.map(
+  ({ snapshots }) => snapshots,
+);

@@ -2,7 +2,8 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { TrackableJob } from '../../src/bullmq.ts';
 import { mergeStatus } from '../../src/merge.ts';
-import { snapshotOf, type Capture, type JobEvent } from '../../src/snapshot.ts';
+import type { Capture } from '../../src/capture.ts';
+import { snapshotOf, type JobEvent } from '../../src/snapshot.ts';
 import type { StatusUpdate } from '../../src/types.ts';
 import { broken } from '../support/law.ts';
 
@@ -91,6 +92,48 @@ describe('what an event makes of a job', () => {
     const { error, altered } = take({ type: 'failed', value: new RangeError('m'.repeat(90_000)) });
     expect(error).toEqual({ name: 'RangeError', message: expect.stringMatching(/^m{900,1000}$/) });
     expect(altered).toEqual({ error: ['too-large'] });
+  });
+
+  test('when the attempt ended, and whether it failed', () => {
+    expect(take({ type: 'active' })).toMatchObject({ attemptEndedOn: null, attemptFailed: false });
+    const ended = { finishedOn: 2_500 };
+    expect(take({ type: 'completed' }, ended)).toMatchObject({
+      attemptEndedOn: 2_500,
+      attemptFailed: false,
+    });
+    expect(take({ type: 'failed' }, ended)).toMatchObject({
+      attemptEndedOn: 2_500,
+      attemptFailed: true,
+    });
+    // The queue keeps no time of an attempt that is tried again: it is when the event came.
+    expect(take({ type: 'failed' }, { delay: 500 })).toMatchObject({
+      attemptEndedOn: 3_000,
+      attemptFailed: true,
+    });
+  });
+
+  test('whose child it is, who made it, and by what it was deduplicated', () => {
+    expect(take({ type: 'active' })).toMatchObject({
+      parent: null,
+      schedulerId: null,
+      deduplicationId: null,
+      children: null,
+    });
+    const lineage = {
+      parent: { id: 'p\0', queueKey: 'my:prefix:parents' },
+      repeatJobKey: 's\0',
+      deduplicationId: 'd',
+    };
+    expect(take({ type: 'active' }, lineage)).toMatchObject({
+      parent: { queue: 'my:prefix:parents', jobId: 'p\uFFFD' },
+      schedulerId: 's\uFFFD',
+      deduplicationId: 'd',
+    });
+    const onUsualPrefix = { parent: { id: '1', queueKey: 'bull:parents' } };
+    expect(take({ type: 'active' }, onUsualPrefix).parent).toEqual({
+      queue: 'parents',
+      jobId: '1',
+    });
   });
 
   test('progress of a job whose end nobody saw says nothing new', () => {

@@ -1,0 +1,99 @@
+import type { Place, ResolvedFilter } from './query.ts';
+
+/* supabase-js, as far as it is called here; `SupabaseClientLike` says less, so that every client fits. */
+
+export interface Api {
+  rpc(fn: string, args: object, options?: Counted): Call;
+  from(table: string): Table;
+}
+
+interface Counted {
+  readonly count: 'exact';
+}
+
+/** A function's answer: where that is rows, they can be asked for as a table's are. */
+interface Call extends PromiseLike<Response> {
+  abortSignal(signal: AbortSignal): PromiseLike<Response>;
+  select(columns: string): Filter;
+}
+
+export interface Table {
+  select(columns: string, options?: Counted): Filter;
+  delete(options: Counted): Filter;
+}
+
+export interface Filter extends PromiseLike<Response> {
+  eq(column: string, value: string): Filter;
+  in(column: string, values: readonly string[]): Filter;
+  gte(column: string, value: string): Filter;
+  lt(column: string, value: string): Filter;
+  lte(column: string, value: string): Filter;
+  filter(column: string, operator: 'in', list: string): Filter;
+  contains(column: string, value: object): Filter;
+  or(conditions: string): Filter;
+  order(column: string, options: { ascending: boolean }): Filter;
+  limit(count: number): Filter;
+}
+
+export interface Response {
+  readonly data: unknown;
+  readonly count: number | null;
+  readonly status: number;
+  readonly error: {
+    readonly message?: string;
+    readonly code?: string;
+    readonly details?: string;
+  } | null;
+}
+
+/** Narrows a request by all conditions but `jobId`, for which a URL may have no room. */
+export function where(request: Filter, filter: ResolvedFilter): Filter {
+  const { queue, name, status, metadata } = filter;
+  let narrowed = request;
+  if (queue !== undefined) narrowed = narrowed.eq('queue', queue);
+  if (name !== undefined) narrowed = narrowed.eq('name', name);
+  if (status !== undefined) narrowed = narrowed.in('status', status);
+  if (metadata !== undefined) narrowed = narrowed.contains('metadata', metadata);
+  const from = (column: string, time: Date | undefined) => {
+    if (time !== undefined) narrowed = narrowed.gte(column, time.toISOString());
+  };
+  const before = (column: string, time: Date | undefined) => {
+    if (time !== undefined) narrowed = narrowed.lt(column, time.toISOString());
+  };
+  from('created_at', filter.createdFrom);
+  before('created_at', filter.createdBefore);
+  from('finished_at', filter.finishedFrom);
+  before('finished_at', filter.finishedBefore);
+  before('updated_at', filter.updatedBefore);
+  return narrowed;
+}
+
+/** PostgREST's condition for the rows after a place, in descending order. */
+export function isAfter({ createdAt, queue, jobId }: Place): string {
+  const [time, inQueue, id] = [createdAt.toISOString(), queue, jobId].map(quote);
+  return `created_at.lt.${time},and(created_at.eq.${time},queue.lt.${inQueue}),and(created_at.eq.${time},queue.eq.${inQueue},job_id.lt.${id})`;
+}
+
+/** How long a list of values may be in a URL, as it is written there. */
+const MAX_LIST_LENGTH = 4_000;
+
+/** Texts as lists of PostgREST's filter language, each short enough for a URL. */
+export function* listsForUrls(texts: readonly string[]): Generator<string> {
+  let list: string[] = [];
+  let length = 0;
+  for (const text of texts.map(quote)) {
+    const added = encodeURIComponent(`${text},`).length;
+    if (list.length > 0 && length + added > MAX_LIST_LENGTH) {
+      yield `(${list.join(',')})`;
+      [list, length] = [[], 0];
+    }
+    list.push(text);
+    length += added;
+  }
+  if (list.length > 0) yield `(${list.join(',')})`;
+}
+
+/** A value, or a name, within PostgREST's query language. */
+export function quote(value: string): string {
+  return `"${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
