@@ -1,33 +1,14 @@
-import type { TrackerStats } from './batcher.ts';
 import { queueKey, type JobOf, type TrackableJob, type TrackableWorker } from './bullmq.ts';
 import { JobStatusError, kindOf } from './errors.ts';
 import { resolveOptions, type ResolvedOptions, type TrackingOptions } from './options.ts';
+import { createQueueReader } from './queue/create.ts';
 import type { JobEvent } from './snapshot.ts';
 import { toText } from './storable.ts';
 import type { StatusStore } from './store.ts';
 import { isTapped, tap } from './tap.ts';
-import { createTracker } from './tracker.ts';
-import { hasMethods, unlike } from './validate.ts';
-
-/** Tracking of one worker into one store. */
-export interface StatusTracker extends AsyncDisposable {
-  /**
-   * Resolves when every update taken so far is stored.
-   *
-   * @throws {JobStatusError} `ERR_FLUSH_INCOMPLETE` with the `updates` not stored, after
-   *   `flushTimeoutMs`, or where the store refused some
-   */
-  flush(): Promise<void>;
-  /**
-   * Detaches from the worker and flushes; every later call returns the first one's promise.
-   * `worker.close()` calls it by itself, so call it only to stop tracking a worker that goes on.
-   *
-   * @throws {JobStatusError} as `flush` does; tracking has ended all the same
-   */
-  close(): Promise<void>;
-  /** How tracking stands: a snapshot, cheap enough for a metrics endpoint. */
-  stats(): TrackerStats;
-}
+import { createTracker, type StatusTracker } from './tracker.ts';
+import { checkStore, hasMethods, unlike } from './validate.ts';
+import { createWorkerWatch } from './worker-watch.ts';
 
 /**
  * Tracks every job that a BullMQ worker runs into a store, from now on.
@@ -50,24 +31,37 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
   store: StatusStore,
   options?: TrackingOptions<JobOf<Worker>>,
 ): StatusTracker {
-  checkArguments(worker, store);
+  checkWorker(worker);
+  checkStore(store);
   const resolved = resolveOptions(options) as ResolvedOptions as ResolvedOptions<TrackableJob>;
-  const queue = toText(queueKey(worker));
+  const queue = toText(queueKey(worker.qualifiedName));
   if (isTapped(worker, store)) {
     const message = `The worker of queue "${queue}" is tracked into this store already`;
     throw new JobStatusError('ERR_ALREADY_ATTACHED', message);
   }
   const source = { queue, worker: toText(worker.opts?.name || worker.id) };
-  const { observe, report, batcher } = createTracker(source, store, resolved);
+  const tracker = createTracker(source, store, resolved);
+  const { observe, report, batcher } = tracker;
+  const reader = createQueueReader(worker);
+  const watch = reader && createWorkerWatch(worker, reader, tracker);
   let closing: Promise<void> | undefined;
   let closedWithWorker: Promise<void> | undefined;
 
   const untap = tap(worker, store, {
     onEvent(event, args) {
+      if (closing !== undefined) return;
       const [job, value] = args;
+      if (event === 'stalled' && typeof job === 'string') watch?.suspect(job);
       // Older BullMQ 5 emits `failed` with no job, where a stalled one is gone.
-      if (closing !== undefined || !isJobEvent(event) || typeof job !== 'object' || !job) return;
+      if (!isJobEvent(event) || typeof job !== 'object' || !job) return;
       observe({ type: event, value }, job as TrackableJob);
+      // A job that ran before tracking began is known from its first word on.
+      if (event === 'active' || event === 'progress') watch?.started(job as TrackableJob);
+      if (event === 'completed' || event === 'failed') watch?.ended(job as TrackableJob);
+    },
+    onClosing() {
+      watch?.closing();
+      return undefined;
     },
     onClosed() {
       closedWithWorker ??= close().catch(report);
@@ -77,7 +71,9 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
 
   // Untapped only once it has flushed: whoever closes the worker meanwhile waits too.
   function close(): Promise<void> {
-    closing ??= batcher.close().finally(untap);
+    closing ??= Promise.resolve(watch?.close())
+      .then(() => batcher.close())
+      .finally(untap);
     return closing;
   }
 
@@ -90,11 +86,8 @@ function isJobEvent(event: string): event is JobEvent['type'] {
 }
 
 /** What came is told by its kind only: where a worker should stand, people pass URLs with passwords. */
-function checkArguments(worker: unknown, store: unknown): void {
+function checkWorker(worker: unknown): void {
   if (!hasMethods(worker, 'emit', 'close') || !('qualifiedName' in (worker as object))) {
     throw unlike('worker', 'a BullMQ Worker', kindOf(worker));
-  }
-  if (!hasMethods(store, 'write', 'get')) {
-    throw unlike('store', 'a StatusStore with write and get', kindOf(store));
   }
 }

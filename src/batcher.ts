@@ -1,4 +1,4 @@
-import { codeOf, JobStatusError, messageOf } from './errors.ts';
+import { asStoreError, codeOf, JobStatusError } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
 import { keyOf } from './key.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -283,12 +283,4 @@ export function createBatcher(
 
 function updateOf(entry: PendingUpdate): StatusUpdate {
   return entry.update;
-}
-
-/** What a store rejected with: itself, where it has a store's code; else one that has, with it as the cause. */
-function asStoreError(thrown: unknown): JobStatusError {
-  if (codeOf(thrown).startsWith('ERR_STORE_')) return thrown as JobStatusError;
-  return new JobStatusError('ERR_STORE_UNAVAILABLE', `The store failed: ${messageOf(thrown)}`, {
-    cause: thrown,
-  });
 }

@@ -1,15 +1,17 @@
 import type { StatusStore } from './store.ts';
 
 /*
- * Tracking stands in the way of a worker's `emit` and `close`. Listeners could do for events, were
+ * Tracking stands in the way of a worker's or a queue's `emit` and `close`. Listeners could do for events, were
  * they not removable by anybody (`removeAllListeners`), skipped where one before them throws, and
  * never awaited. A method stands in every call's way.
  */
 
-/** One who is told of a worker's events and of its end. Neither method may throw or reject. */
+/** One who is told of a worker's or queue's events and of its end. No method may throw or reject. */
 export interface Tapped {
   readonly onEvent: (event: string, args: readonly unknown[]) => void;
-  /** `worker.close()` waits for it, once the worker's own close is over. */
+  /** The close begins; what it returns is waited for first. */
+  readonly onClosing: () => Promise<void> | undefined;
+  /** `close()` waits for it, once the object's own close is over. */
   readonly onClosed: () => Promise<void>;
 }
 
@@ -59,7 +61,12 @@ function install(worker: Tappable): Tap {
       return emit.call(worker, event, ...args);
     },
     async close(...args) {
+      const closing = [...tapped.values()]
+        .map(({ onClosing }) => onClosing())
+        .filter((each) => each !== undefined);
       try {
+        // Not even a turn later, unless somebody asks for it: a worker that closes takes no job any more.
+        if (closing.length > 0) await Promise.all(closing);
         await close.apply(worker, args);
       } finally {
         await Promise.all([...tapped.values()].map(({ onClosed }) => onClosed()));

@@ -1,59 +1,101 @@
-import { createBatcher, type Batcher } from './batcher.ts';
+import { createBatcher, type Batcher, type TrackerStats } from './batcher.ts';
 import type { TrackableJob } from './bullmq.ts';
-import { JobStatusError, messageOf } from './errors.ts';
-import { mergeStatus } from './merge.ts';
+import { atOnce, type Capture } from './capture.ts';
+import { toStatus } from './merge.ts';
 import type { ResolvedOptions } from './options.ts';
+import { snapshotOfGone, snapshotOfQueued, type QueuedJob } from './queue-snapshot.ts';
+import type { Parts } from './queue/reader.ts';
+import { createReporter, type Report } from './reporter.ts';
+import { readRows } from './rows.ts';
 import { nextSequence } from './sequence.ts';
-import { atOnce, snapshotOf, type Capture, type JobEvent } from './snapshot.ts';
+import { snapshotOf, type JobEvent, type Observation } from './snapshot.ts';
 import type { StatusStore } from './store.ts';
-import type { StatusUpdate } from './types.ts';
+import type { JobState, JobStatus, StatusUpdate } from './types.ts';
 
-/** Turns events into snapshots and hands them to a batcher. */
-export interface Tracker {
-  readonly batcher: Batcher;
-  /** Takes an event in. Whatever goes wrong is told, and never thrown. */
-  readonly observe: (event: JobEvent, job: TrackableJob) => void;
-  /** Tells of an error: `onError`, the logger, or else the process. */
-  readonly report: (error: JobStatusError, updates?: readonly StatusUpdate[]) => void;
+/** Tracking of one worker, or one queue, into one store. */
+export interface StatusTracker extends AsyncDisposable {
+  /**
+   * Resolves when every update taken so far is stored.
+   *
+   * @throws {JobStatusError} `ERR_FLUSH_INCOMPLETE` with the `updates` not stored, after
+   *   `flushTimeoutMs`, or where the store refused some
+   */
+  flush(): Promise<void>;
+  /**
+   * Detaches from the worker or queue and flushes; every later call returns the first one's promise. Its own
+   * `close()` calls this by itself, so call it only to stop tracking one that goes on.
+   *
+   * @throws {JobStatusError} as `flush` does; tracking has ended all the same
+   */
+  close(): Promise<void>;
+  /** How tracking stands: a snapshot, cheap enough for a metrics endpoint. */
+  stats(): TrackerStats;
 }
 
-/** @param source the key of the queue, and the worker's name, that its snapshots bear */
+/** The key of the queue, and the worker's name where one worker is watched, that snapshots bear. */
+export interface Source {
+  readonly queue: string;
+  readonly worker: string | null;
+}
+
+/** Turns what is seen of jobs into snapshots and hands them to a batcher. Nothing is ever thrown. */
+export interface Tracker {
+  readonly batcher: Batcher;
+  /** Takes a worker's event in. */
+  readonly observe: (event: JobEvent, job: TrackableJob) => void;
+  /**
+   * Takes in how a job stands in its queue.
+   *
+   * @param at made before the queue was asked, so that of two answers the one asked for later is newer
+   * @param known the job's row, where it is at hand
+   */
+  readonly observeQueued: (seen: QueuedJob, at: Observation, known?: JobStatus) => void;
+  /** Takes in that the job of a row is gone from its queue. @param from the state that it had there */
+  readonly observeGone: (row: JobStatus, from?: JobState) => void;
+  /** The rows of jobs of this queue, as `readRows`; a store that does not answer is an error. */
+  readonly rowsOf: (jobIds: readonly string[]) => Promise<ReadonlyMap<string, JobStatus>>;
+  /** Takes in a snapshot made elsewhere. */
+  readonly take: (update: StatusUpdate) => void;
+  /**
+   * Resolves when all that was taken in is stored, or given up: what the store refuses for good was told, and
+   * holds up nothing else.
+   *
+   * @throws {JobStatusError} `ERR_FLUSH_INCOMPLETE` where some still waits after `flushTimeoutMs`
+   */
+  readonly settled: () => Promise<void>;
+  /** The last snapshot of this very `Job` object, as a row. */
+  readonly latestOf: (job: TrackableJob) => JobStatus | undefined;
+  /** How much of a job has to be read off its queue: a payload may be large, and most need none of it. */
+  readonly parts: Parts;
+  /** What the user's filter says. */
+  readonly isWanted: (job: TrackableJob) => boolean;
+  readonly capture: Capture;
+  /** Here and now. */
+  readonly observation: () => Observation;
+  readonly report: Report;
+}
+
 export function createTracker(
-  source: { readonly queue: string; readonly worker: string },
+  source: Source,
   store: StatusStore,
   options: ResolvedOptions<TrackableJob>,
 ): Tracker {
-  const { filter, onError, logger } = options;
+  const { filter, logger } = options;
   /** The last snapshot of each `Job` object still in use: late progress is added to it. */
   const latest = new WeakMap<TrackableJob, StatusUpdate>();
-  const warned = new Set<string>();
-
-  const capture: Capture = {
-    fields: { ...options.capture, metadata: true },
-    maxValueLength: options.maxValueLength,
-    redact: options.redact ?? ((value) => value),
-    metadata: options.metadata ?? (() => null),
-    hookFailed: (hook, thrown) => reportHook(`Your \`${hook}\` failed`, thrown),
-  };
+  const { report, reportHook } = createReporter(source.queue, options);
+  const capture = createCapture(options, reportHook);
   const batcher = createBatcher(store, options, report);
 
-  function observe(event: JobEvent, job: TrackableJob): void {
-    try {
-      if (!isWanted(job)) return;
-      const now = Date.now();
-      const at = { ...source, now, sequence: nextSequence(now) };
-      const update = snapshotOf(event, job, at, capture, latest.get(job));
-      if (update === undefined) return;
-      latest.set(job, update);
-      batcher.take(update);
-      // As a row: the raw readings beside the times that the law makes of them. Nothing without a logger.
-      logger?.debug(
-        { event: event.type, ...mergeStatus(undefined, update), ...NO_VALUES },
-        'job status observed',
-      );
-    } catch (thrown) {
-      reportHook(`A job was not tracked at "${event.type}"`, thrown);
-    }
+  function observation(): Observation {
+    const now = Date.now();
+    return { ...source, now, sequence: nextSequence(now) };
+  }
+
+  function take(update: StatusUpdate): void {
+    batcher.take(update);
+    // As a row: the raw readings beside the times that the law makes of them. Nothing without a logger.
+    logger?.debug({ ...toStatus(update), ...NO_VALUES }, 'job status observed');
   }
 
   /** A filter that can't say leaves the job tracked: a row too many beats a missing one. */
@@ -66,36 +108,65 @@ export function createTracker(
     }
   }
 
-  function report(error: JobStatusError, updates: readonly StatusUpdate[] = error.updates): void {
+  function guarded(what: string, run: () => void): void {
     try {
-      const details = { err: error, queue: source.queue, updates: updates.length };
-      logger?.[error.code === 'ERR_STORE_UNAVAILABLE' ? 'warn' : 'error'](details, error.message);
-      const told: unknown = onError?.(error, updates);
-      if (told instanceof Promise) told.catch(warnOfHook);
-      if (!logger && !onError) warn(error);
+      run();
     } catch (thrown) {
-      // Who was to be told threw; only the process is left to tell.
-      warnOfHook(thrown);
-      warn(error);
+      reportHook(`A job was not tracked at "${what}"`, thrown);
     }
   }
 
-  function warnOfHook(thrown: unknown): void {
-    warn(new JobStatusError('ERR_HOOK_FAILED', `onError or logger failed: ${messageOf(thrown)}`));
-  }
+  return {
+    batcher,
+    observe: (event, job) =>
+      guarded(event.type, () => {
+        if (!isWanted(job)) return;
+        const update = snapshotOf(event, job, observation(), capture, latest.get(job));
+        if (update === undefined) return;
+        latest.set(job, update);
+        take(update);
+      }),
+    observeQueued: (seen, at, known) =>
+      guarded(seen.state, () => {
+        if (!isWanted(seen.job)) return;
+        take(snapshotOfQueued(seen, { ...at, worker: null }, capture, known));
+      }),
+    observeGone: (row, from) =>
+      guarded('removed', () => take(snapshotOfGone(row, observation(), from))),
+    rowsOf: (jobIds) => readRows(store, source.queue, jobIds, options.writeTimeoutMs),
+    take,
+    async settled() {
+      await batcher.flush().catch((error: unknown) => {
+        if (batcher.stats().pending > 0) throw error;
+      });
+    },
+    latestOf(job) {
+      const update = latest.get(job);
+      return update && toStatus(update);
+    },
+    parts: options.capture.data || filter || options.metadata ? 'whole' : 'without-data',
+    isWanted,
+    capture,
+    observation,
+    report,
+  };
+}
 
-  function reportHook(what: string, cause: unknown): void {
-    report(new JobStatusError('ERR_HOOK_FAILED', `${what}: ${messageOf(cause)}`, { cause }));
-  }
-
-  /** Once for each code: a store that is away would say the same every few seconds. */
-  function warn({ code, message }: JobStatusError): void {
-    if (warned.has(code)) return;
-    warned.add(code);
-    process.emitWarning(`${source.queue}: ${message}`, { type: 'JobStatusWarning', code });
-  }
-
-  return { batcher, observe, report };
+/** What of a job is kept, as the options say. */
+function createCapture(
+  options: Pick<
+    ResolvedOptions<TrackableJob>,
+    'capture' | 'maxValueLength' | 'redact' | 'metadata'
+  >,
+  reportHook: (what: string, thrown: unknown) => void,
+): Capture {
+  return {
+    fields: { ...options.capture, metadata: true },
+    maxValueLength: options.maxValueLength,
+    redact: options.redact ?? ((value) => value),
+    metadata: options.metadata ?? (() => null),
+    hookFailed: (hook, thrown) => reportHook(`Your \`${hook}\` failed`, thrown),
+  };
 }
 
 /** What a log line leaves out of a row: the user's own values. */

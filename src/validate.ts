@@ -32,6 +32,13 @@ export function hasMethods(value: unknown, ...names: readonly string[]): boolean
   return names.every((name) => typeof (value as Record<string, unknown>)[name] === 'function');
 }
 
+/** What came is told by its kind only: it may be a client that holds a password. */
+export function checkStore(store: unknown): void {
+  if (!hasMethods(store, 'write', 'get')) {
+    throw unlike('store', 'a StatusStore with write and get', kindOf(store));
+  }
+}
+
 /**
  * Checks a record against its rules and fills in what is absent.
  *

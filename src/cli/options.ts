@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError as InvalidFlagError, Option, type Command } from 'commander';
 import { InvalidArgumentError } from '../errors.ts';
 import { quoteIdentifier, tableNames } from '../migrations/names.ts';
 import { tableFlags } from '../stores/setup.ts';
@@ -24,6 +24,37 @@ export function addDatabaseOption(command: Command): Command {
     '--database-url <url>',
     'postgres://user:password@host:port/database (default: DATABASE_URL of the environment)',
   );
+}
+
+/** Which queue a command is about, as given. */
+export interface QueueFlags {
+  readonly queue: string;
+  readonly prefix?: string;
+  readonly redisUrl?: string;
+  readonly queueDatabaseUrl?: string;
+}
+
+export function addQueueOptions(command: Command): Command {
+  return command
+    .requiredOption('--queue <name>', "the queue's name, without its prefix", queueName)
+    .option('--prefix <prefix>', "the queue's key prefix in Redis (default: bull)")
+    .option(
+      '--redis-url <url>',
+      'redis://user:password@host:port/0 (default: REDIS_URL of the environment)',
+    )
+    .addOption(
+      new Option(
+        '--queue-database-url <url>',
+        "where the queue is kept in BullMQ's own Postgres backend, instead of Redis",
+      ).conflicts(['redisUrl', 'prefix']),
+    );
+}
+
+function queueName(given: string): string {
+  if (given === '') throw new InvalidFlagError('It is empty.');
+  if (given.includes(':'))
+    throw new InvalidFlagError('A prefix before the ":" goes into --prefix.');
+  return given;
 }
 
 /** The table that the flags name, as the library's functions take it. */

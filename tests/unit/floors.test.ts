@@ -13,35 +13,52 @@ import { describe, expect, test } from 'vitest';
 const FLOORS: readonly (readonly string[])[] = [
   // What everybody may speak of.
   ['types.ts'],
-  ['errors.ts', 'key.ts'],
+  ['errors.ts', 'key.ts', 'deadline.ts'],
   ['validate.ts'],
   // The law, the store's contract, BullMQ's shapes.
-  ['merge.ts', 'store.ts', 'bullmq.ts', 'storable.ts', 'sequence.ts'],
-  // From an event to a write.
+  ['phase.ts', 'store.ts', 'bullmq.ts', 'storable.ts', 'sequence.ts', 'readings.ts'],
+  ['attempts.ts', 'capture.ts'],
+  ['merge.ts'],
+  // From what is seen of a job to a write.
   ['snapshot.ts', 'options.ts', 'pending.ts'],
-  ['flush-waiters.ts'],
+  ['queue-snapshot.ts', 'reporter.ts', 'flush-waiters.ts'],
   ['batcher.ts'],
-  // What hangs on a worker.
+  // Looking at a queue, and at rows.
+  ['queue/reader.ts', 'rows.ts'],
+  ['queue/{fields,redis-wait,postgres-cursor}.ts'],
+  ['queue/{redis-scripts,postgres-sql}.ts'],
+  ['queue/{redis,postgres}.ts'],
+  ['queue/create.ts'],
+  ['queue/check.ts'],
+  // What hangs on a worker or a queue.
   ['tap.ts', 'tracker.ts'],
-  ['attach.ts'],
+  ['cancel-requests.ts', 'cancel.ts'],
+  ['worker-watch.ts'],
+  ['reconciliation.ts'],
+  ['queue-watch.ts'],
+  ['attach.ts', 'queue-tracking.ts', 'reconcile.ts'],
   // Where rows end: the database's schema, and the stores.
   ['migrations/names.ts', 'migrations/law.ts', 'migrations/version.ts'],
   ['migrations/steps/0*.ts'],
   ['migrations/steps/index.ts'],
+  ['migrations/attempts.ts'],
+  ['migrations/triggers.ts', 'migrations/write.ts'],
   ['migrations/functions.ts'],
   ['migrations/script.ts'],
+  ['migrations/survey.ts'],
   ['migrations/check.ts'],
   ['migrations/index.ts'],
   ['stores/containment.ts', 'stores/row.ts', 'stores/setup.ts', 'stores/sqlstate.ts'],
   ['stores/query.ts'],
-  ['stores/prune.ts'],
+  ['stores/prune.ts', 'stores/supabase-api.ts'],
   ['stores/*.ts'],
   ['testing/*.ts'],
   ['index.ts'],
   // The command line: what its commands share, one file for each command, and the program.
-  ['cli/options.ts', 'cli/supabase-migrations.ts'],
+  ['cli/options.ts', 'cli/supabase-migrations.ts', 'cli/packages.ts', 'cli/address.ts'],
   ['cli/database.ts'],
-  ['cli/{init,migrate,check}.ts'],
+  ['cli/queue.ts'],
+  ['cli/{init,migrate,check,reconcile}.ts'],
   ['cli/main.ts'],
 ];
 

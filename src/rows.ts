@@ -1,0 +1,61 @@
+import { within } from './deadline.ts';
+import { asStoreError, JobStatusError } from './errors.ts';
+import type { StatusStore } from './store.ts';
+import type { JobState, JobStatus } from './types.ts';
+
+/** How many rows are asked for at once: what every store gives in one page. */
+export const MAX_ROWS = 500;
+
+/** Statuses from which a job goes on. */
+export const UNFINISHED = [
+  'waiting',
+  'delayed',
+  'prioritized',
+  'waiting-children',
+  'active',
+] as const satisfies readonly JobState[];
+
+/**
+ * The rows of some jobs of a queue, by their ids; those that are not there are left out. By `list` where the
+ * store has it; else one by one.
+ *
+ * @param jobIds as rows have them
+ * @param timeoutMs how long each read may take
+ * @throws {JobStatusError} with a code of a store's, whatever the store rejected with
+ */
+export async function readRows(
+  store: StatusStore,
+  queue: string,
+  jobIds: readonly string[],
+  timeoutMs: number,
+): Promise<ReadonlyMap<string, JobStatus>> {
+  const rows = new Map<string, JobStatus>();
+  for (const jobId of pieces(jobIds)) {
+    const found = await answerOf(readPiece(store, queue, jobId), timeoutMs);
+    for (const row of found) if (row !== undefined) rows.set(row.jobId, row);
+  }
+  return rows;
+}
+
+/** What a store answers a read with, in time. */
+export function answerOf<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
+  const late = () =>
+    new JobStatusError('ERR_STORE_TIMEOUT', `The store did not answer within ${timeoutMs} ms`);
+  return within(timeoutMs, answer, late).catch((error: unknown) => {
+    throw asStoreError(error);
+  });
+}
+
+async function readPiece(
+  store: StatusStore,
+  queue: string,
+  jobId: readonly string[],
+): Promise<readonly (JobStatus | undefined)[]> {
+  if (store.list !== undefined) return (await store.list({ queue, jobId, limit: MAX_ROWS })).items;
+  return Promise.all(jobId.map((each) => store.get({ queue, jobId: each })));
+}
+
+/** A list cut into pieces of `MAX_ROWS`. */
+export function* pieces<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < list.length; at += MAX_ROWS) yield list.slice(at, at + MAX_ROWS);
+}

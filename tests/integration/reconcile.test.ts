@@ -1,0 +1,274 @@
+import type { Job } from 'bullmq';
+import {
+  attachQueueTracking,
+  attachStatusTracking,
+  cancelJob,
+  MemoryStatusStore,
+  reconcile,
+  type StatusStore,
+  type StatusUpdate,
+} from 'bullmq-job-status';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { FakeStore } from '../support/fake-store.ts';
+import { broken } from '../support/law.ts';
+import { BACKENDS, newQueueOn } from '../support/queues.ts';
+import { readAll } from '../support/rows.ts';
+import { differences } from '../support/truth.ts';
+
+const NOW = { olderThan: 0 };
+
+/** A store whose rows change while somebody reconciles them: after they were read, and before any is written. */
+function between(store: MemoryStatusStore, happens: () => Promise<unknown>): StatusStore {
+  return {
+    write: (updates) => store.write(updates),
+    get: (key) => store.get(key),
+    async list(query) {
+      const page = await store.list(query);
+      if (query?.jobId !== undefined) await happens();
+      return page;
+    },
+  };
+}
+
+describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
+  const newStage = () => {
+    const stage = newQueueOn(backend);
+    const store = new MemoryStatusStore();
+    const rowOf = ({ id = '' }: Job) => store.get({ queue: stage.name, jobId: id });
+    return { stage, store, queue: stage.queue, rowOf };
+  };
+
+  test('a queue that nobody tracked: each job that has not ended gets its row, once', async ({
+    expect,
+  }) => {
+    const { stage, store, queue } = newStage();
+    await using _stage = stage;
+    await queue.addBulk(
+      Array.from({ length: 30 }, (__, n) => ({
+        name: 'job',
+        data: { tenant: n % 2 },
+        opts: { delay: n % 3 ? 60_000 : 0, priority: n % 5 },
+      })),
+    );
+    const options = { ...NOW, metadata: (job: { data: { tenant: number } }) => ({ ...job.data }) };
+    const first = await reconcile(queue, store, { ...options, batchSize: 7 });
+    expect(first).toMatchObject({ checked: 30, added: 30, repaired: 0, removed: 0, reads: 6 });
+    expect(await differences(store, queue)).toEqual([]);
+    expect(await store.count({ metadata: { tenant: 1 } })).toBe(15);
+    const second = await reconcile(queue, store, options);
+    expect(second).toMatchObject({ checked: 30, added: 0, repaired: 0, removed: 0 });
+  });
+
+  test('what changed within `olderThan` is left alone', async ({ expect }) => {
+    const { stage, store, queue, rowOf } = newStage();
+    await using _stage = stage;
+    const job = await queue.add('job', {});
+    await reconcile(queue, store, NOW);
+    await queue.remove(job.id!);
+    expect(await reconcile(queue, store)).toMatchObject({ checked: 0, removed: 0 });
+    expect(await rowOf(job)).toMatchObject({ status: 'waiting' });
+    expect(await reconcile(queue, store, NOW)).toMatchObject({ checked: 1, removed: 1 });
+    // One that is in the queue still, too.
+    const delayed = await queue.add('job', {}, { delay: 60_000 });
+    await reconcile(queue, store, NOW);
+    await delayed.promote();
+    expect(await reconcile(queue, store)).toMatchObject({ checked: 0, repaired: 0 });
+    expect(await rowOf(delayed)).toMatchObject({ status: 'delayed' });
+  });
+
+  test('a job that is gone keeps its last known truth', async ({ expect }) => {
+    const { stage, store, queue, rowOf } = newStage();
+    await using _stage = stage;
+    const gate = Promise.withResolvers<void>();
+    const worker = stage.worker(async (job) => {
+      await job.updateProgress({ done: 3, of: 7 });
+      await gate.promise;
+    });
+    const tracker = attachStatusTracking(worker, store, { metadata: () => ({ tenant: 't1' }) });
+    const job = await queue.add('job', {});
+    void worker.run();
+    await expect.poll(() => rowOf(job)).toMatchObject({ progress: { done: 3, of: 7 } });
+    await tracker.close();
+    const before = (await rowOf(job))!;
+    await queue.obliterate({ force: true });
+    await reconcile(queue, store, NOW);
+    expect(await rowOf(job)).toEqual({
+      ...before,
+      status: 'removed',
+      removedFrom: 'active',
+      updatedAt: expect.any(Date),
+      sequence: expect.any(Number),
+    });
+    gate.resolve();
+  });
+
+  test('a run that ends well while it is repaired is completed, whichever is written last', async ({
+    expect,
+  }) => {
+    const { stage, store, queue, rowOf } = newStage();
+    await using _stage = stage;
+    const gate = Promise.withResolvers<string>();
+    const worker = stage.worker(() => gate.promise);
+    attachStatusTracking(worker, store);
+    const job = await queue.add('job', {}, { removeOnComplete: true });
+    void worker.run();
+    await expect.poll(() => rowOf(job)).toMatchObject({ status: 'active' });
+    // The rows are read; then the job completes, and is forgotten; then the queue is looked at.
+    const told: StatusUpdate[][] = [];
+    const late: StatusStore = {
+      ...between(store, async () => {
+        gate.resolve('well');
+        await expect.poll(() => queue.getJobState(job.id!)).toBe('unknown');
+      }),
+      async write(updates) {
+        told.push([...updates]);
+      },
+    };
+    expect(await reconcile(queue, late, NOW)).toMatchObject({ removed: 1 });
+    await worker.close();
+    expect(await rowOf(job)).toMatchObject({ status: 'completed', result: 'well' });
+    for (const updates of told) await store.write(updates);
+    expect(await rowOf(job)).toMatchObject({ status: 'completed', result: 'well' });
+  });
+
+  test('a cancellation that was begun is not for another job of the same id', async ({
+    expect,
+  }) => {
+    const { stage, store, queue } = newStage();
+    await using _stage = stage;
+    await queue.add('job', {}, { jobId: 'daily' });
+    const { remove } = queue;
+    queue.remove = () => Promise.reject(new Error('dead'));
+    await expect(cancelJob(queue, store, 'daily')).rejects.toThrow('dead');
+    queue.remove = remove;
+    await queue.drain();
+    await sleep(2);
+    const again = await queue.add('job', {}, { jobId: 'daily' });
+    expect(await reconcile(queue, store, NOW)).toMatchObject({ removed: 0, repaired: 1 });
+    expect(await queue.getJobState('daily')).toBe('waiting');
+    expect(await store.get({ queue: stage.name, jobId: 'daily' })).toMatchObject({
+      status: 'waiting',
+      createdAt: new Date(again.timestamp),
+      cancellation: null,
+    });
+  });
+
+  test('a failed job that was retried by hand, and completed, all unseen', async ({ expect }) => {
+    const { stage, store, queue, rowOf } = newStage();
+    await using _stage = stage;
+    let fails = true;
+    const worker = stage.worker(async () => {
+      if (fails) throw new Error('no');
+      return 'yes';
+    });
+    const tracker = attachStatusTracking(worker, store);
+    const job = await queue.add('job', {});
+    void worker.run();
+    await expect.poll(() => rowOf(job)).toMatchObject({ status: 'failed' });
+    await tracker.close();
+    fails = false;
+    await (await queue.getJob(job.id!))?.retry();
+    await expect.poll(() => queue.getJobState(job.id!)).toBe('completed');
+    expect(await reconcile(queue, store, NOW)).toMatchObject({ repaired: 1 });
+    expect(await rowOf(job)).toMatchObject({ status: 'completed', attempt: 2, result: 'yes' });
+  });
+
+  test('three at once: every row is right', async ({ expect }) => {
+    const { stage, store, queue } = newStage();
+    await using _stage = stage;
+    await queue.addBulk(Array.from({ length: 600 }, () => ({ name: 'job', data: {} })));
+    await reconcile(queue, store, NOW);
+    await queue.drain();
+    await queue.addBulk(Array.from({ length: 100 }, () => ({ name: 'job', data: {} })));
+    const reports = await Promise.all([1, 2, 3].map(() => reconcile(queue, store, NOW)));
+    expect(await store.count({ status: 'removed' })).toBe(600);
+    expect(await store.count({ status: 'waiting' })).toBe(100);
+    for (const { removed } of reports) expect(removed).toBeLessThanOrEqual(600);
+    expect(await differences(store, queue)).toEqual([]);
+  });
+
+  test('aborted half-way it says so, and every row is lawful', async ({ expect }) => {
+    const { stage, store, queue } = newStage();
+    await using _stage = stage;
+    await queue.addBulk(Array.from({ length: 60 }, () => ({ name: 'job', data: {} })));
+    const abort = new AbortController();
+    const counting: StatusStore = {
+      ...between(store, async () => {}),
+      async write(updates) {
+        await store.write(updates);
+        abort.abort(new Error('enough'));
+      },
+    };
+    const options = { ...NOW, batchSize: 20, signal: abort.signal };
+    await expect(reconcile(queue, counting, options)).rejects.toThrow('enough');
+    const rows = await readAll(store, {});
+    expect(rows).toHaveLength(20);
+    expect(rows.flatMap(broken)).toEqual([]);
+    await reconcile(queue, store, NOW);
+    expect(await store.count()).toBe(60);
+  });
+});
+
+const stageOn6 = () => newQueueOn(BACKENDS['BullMQ 6']!);
+
+describe('what goes wrong', () => {
+  test('a store without list, options that are none, a queue that is closed', async () => {
+    await using stage = stageOn6();
+    const store = new MemoryStatusStore();
+    const noList = { write: store.write, get: store.get };
+    await expect(reconcile(stage.queue, noList)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringContaining('a StatusStore with list'),
+    });
+    await expect(reconcile(stage.queue, store, { olderThan: -1 })).rejects.toThrow(
+      'Expected `options.olderThan` to be a whole number from 0 to 31536000000, got -1',
+    );
+    await expect(reconcile(stage.queue, store, { batchSize: 501 })).rejects.toThrow('batchSize');
+    await expect(reconcile(stage.queue, store, { nope: 1 } as object)).rejects.toThrow('nope');
+    const signal = AbortSignal.abort(new Error('before it began'));
+    await expect(reconcile(stage.queue, store, { signal })).rejects.toThrow('before it began');
+    await stage.queue.close();
+    await expect(reconcile(stage.queue, store)).rejects.toMatchObject({
+      code: 'ERR_QUEUE_UNAVAILABLE',
+    });
+  });
+
+  test('one repair that the store refuses is told, and the others are stored', async () => {
+    await using stage = stageOn6();
+    const store = new FakeStore().answers({ refuse: ['poison'] });
+    await stage.queue.add('job', {}, { jobId: 'poison' });
+    await stage.queue.addBulk(Array.from({ length: 9 }, () => ({ name: 'job', data: {} })));
+    const told: string[] = [];
+    const report = await reconcile(stage.queue, store, {
+      ...NOW,
+      onError: ({ code }) => told.push(code),
+    });
+    expect(report).toMatchObject({ added: 10 });
+    expect(told).toEqual(['ERR_STORE_REFUSED']);
+    expect(await store.count()).toBe(9);
+  });
+
+  test('a store that can be read and not written ends it with an error', async () => {
+    await using stage = stageOn6();
+    const store = new FakeStore().answers({ fail: new Error('read only') });
+    await stage.queue.add('job', {});
+    const options = { ...NOW, flushTimeoutMs: 100, onError: () => {} };
+    await expect(reconcile(stage.queue, store, options)).rejects.toMatchObject({
+      code: 'ERR_FLUSH_INCOMPLETE',
+    });
+  });
+
+  test('a filter leaves jobs out', async () => {
+    await using stage = stageOn6();
+    const store = new MemoryStatusStore();
+    await stage.queue.add('wanted', {});
+    await stage.queue.add('unwanted', {});
+    const filter = (job: { name: string }) => job.name === 'wanted';
+    await reconcile(stage.queue, store, { ...NOW, filter });
+    attachQueueTracking(stage.queue, store, { filter });
+    await stage.queue.add('unwanted', {});
+    await stage.queue.close();
+    expect((await readAll(store, {})).map((row) => row.name)).toEqual(['wanted']);
+  });
+});
