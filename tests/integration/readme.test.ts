@@ -51,7 +51,7 @@ function run(code: string, name: string) {
 
 describe('programs', () => {
   const [quickstart = '', supabase = '', postgres = '', ...rest] = blocks('ts');
-  const [pglite = '', reading = '', migrate = '', ...others] = rest;
+  const [pglite = '', reading = '', lifecycle = '', migrate = '', ...others] = rest;
 
   test('the first one is examples/quickstart.ts, and prints a row like the one shown', async () => {
     expect(quickstart).toBe(readFileSync(join(root, 'examples/quickstart.ts'), 'utf8'));
@@ -60,7 +60,7 @@ describe('programs', () => {
       row
         .trim()
         .replaceAll(
-          /(worker: |createdAt: |processedOn: |finishedOn: |firstProcessedOn: |updatedAt: |sequence: |startedAt: |attemptStartedAt: |completedAt: )[^,\n]+/g,
+          /(worker: |createdAt: |processedOn: |finishedOn: |firstProcessedOn: |attemptEndedOn: |updatedAt: |sequence: |startedAt: |attemptStartedAt: |completedAt: )[^,\n]+/g,
           '$1…',
         );
     expect(stderr).toBe('');
@@ -77,8 +77,8 @@ describe('programs', () => {
     expect((await program).stderr).toBe('');
   });
 
-  test('PGlite, reading and migrating run as shown', async () => {
-    for (const [name, code] of Object.entries({ pglite, reading, migrate })) {
+  test('PGlite, reading, more than the worker and migrating run as shown', async () => {
+    for (const [name, code] of Object.entries({ pglite, reading, lifecycle, migrate })) {
       expect((await run(code, name)).stderr).toBe('');
     }
     expect(others).toEqual([]);

@@ -1,32 +1,38 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startPostgres, type PostgresPart } from '../parts/index.ts';
+import { startPostgres, startRedis, type PostgresPart, type RedisPart } from '../parts/index.ts';
 import { manifest, nodes, openWorkshop, ROOT, testedVersion, type Workshop } from './project.ts';
 
 /* The command line as users get it: one file, with nothing else installed but what they bring. */
 
 let workshop: Workshop;
 let postgres: PostgresPart;
-/** A project that has this package and no other, and one that has pg too. */
+/** A project that has this package and no other, one that has pg too, and one that has all it takes. */
 let alone: string;
 let withPg: string;
+let withBullMQ: string;
+let redis: RedisPart;
 let sql: string;
 let databases = 0;
 
 beforeAll(async () => {
-  [workshop, postgres] = await Promise.all([openWorkshop(), startPostgres()]);
+  [workshop, postgres, redis] = await Promise.all([openWorkshop(), startPostgres(), startRedis()]);
   alone = await workshop.project('cli', [], { peers: false });
-  withPg = await workshop.project('cli-pg', [`pg@${testedVersion('pg')}`], { peers: false });
+  const tested = (...names: string[]) => names.map((name) => `${name}@${testedVersion(name)}`);
+  withPg = await workshop.project('cli-pg', tested('pg'), { peers: false });
+  withBullMQ = await workshop.project('cli-bullmq', tested('pg', 'bullmq', 'ioredis'));
   const migrations = pathToFileURL(join(ROOT, 'dist/migrations.js')).href;
   const { migrationSql } = (await import(migrations)) as { migrationSql(): string };
   sql = migrationSql();
 });
 afterAll(async () => {
   await postgres?.[Symbol.asyncDispose]();
+  await redis?.[Symbol.asyncDispose]();
   await workshop?.[Symbol.asyncDispose]();
 });
 
@@ -83,6 +89,27 @@ describe.each(nodes())('on $name', ({ path }) => {
     }
     const { stdout } = await run(['check', '--database-url', url], withPg, tmpdir());
     expect(stdout).toContain('public.job_status is in order');
+  });
+
+  test('without BullMQ, reconcile says what to install', async () => {
+    const url = await postgres.createDatabase(`cli_${++databases}`);
+    const urls = ['--database-url', url, '--redis-url', redis.url];
+    expect(await run(['reconcile', '--queue', 'exports', ...urls], withPg)).toEqual({
+      stdout: '',
+      stderr:
+        'error: This command needs the package bullmq, which is not installed: npm install bullmq',
+      exitCode: 1,
+    });
+  });
+
+  test('it takes BullMQ, too, from the project that it is run in', async () => {
+    const url = await postgres.createDatabase(`cli_${++databases}`);
+    await run(['migrate', '--database-url', url], withBullMQ);
+    const urls = ['--database-url', url, '--redis-url', redis.url];
+    const args = ['reconcile', '--queue', `queue-${randomUUID()}`, ...urls];
+    const { stdout, stderr, exitCode } = await run(args, alone, withBullMQ);
+    expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 0 });
+    expect(stdout).toMatch(/^queue-[\w-]+: 0 checked, 0 repaired, 0 removed, 0 added/);
   });
 });
 
