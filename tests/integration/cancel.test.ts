@@ -13,7 +13,7 @@ import { BACKENDS, newQueueOn } from '../support/queues.ts';
 import { agree } from '../support/truth.ts';
 
 /** How soon a running job must have heard of it, in ms. */
-const SOON = 3_500;
+const SOON = 6_000;
 
 describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
   const newStage = () => {

@@ -1,5 +1,10 @@
 import type { FlowJob, JobNode } from 'bullmq';
-import { attachQueueTracking, attachStatusTracking, MemoryStatusStore } from 'bullmq-job-status';
+import {
+  attachQueueTracking,
+  attachStatusTracking,
+  MemoryStatusStore,
+  type JobKey,
+} from 'bullmq-job-status';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, test } from 'vitest';
 import { BACKENDS, newQueueOn } from '../support/queues.ts';
@@ -107,10 +112,13 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     await using stage = newQueueOn(backend);
     const { name, queue } = stage;
     attachQueueTracking(queue, store);
+    const seen = async (key: JobKey) => {
+      while ((await store.get(key))?.status !== 'waiting-children') await sleep(10);
+    };
     const worker = stage.worker(
       async (job, token = '') => {
-        // Long enough to be seen waiting for.
-        if (job.name === 'child') await sleep(400);
+        // Until the parent was seen waiting for it.
+        if (job.name === 'child') await seen({ queue: name, jobId: job.parent!.id! });
         if (job.name === 'child' || job.attemptsStarted > 1) return job.name;
         await queue.add('child', {}, { parent: { id: job.id!, queue: job.queueQualifiedName } });
         if (await job.moveToWaitingChildren(token)) throw new backend.bullmq.WaitingChildrenError();
@@ -122,7 +130,7 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     const { id: jobId = '' } = await queue.add('parent', {});
     void worker.run();
     await expect
-      .poll(() => store.get({ queue: name, jobId }), { timeout: 5_000 })
+      .poll(() => store.get({ queue: name, jobId }), { timeout: 15_000 })
       .toMatchObject({ status: 'completed', result: 'parent', attempt: 2, attemptsMade: 1 });
     await agree(store, queue, 2);
     expect(await store.attempts({ queue: name, jobId })).toMatchObject([

@@ -47,7 +47,7 @@ describe.concurrent.each(Object.entries(BULLMQ))('%s', (_, bullmq) => {
     const { id: jobId = '' } = await stage.queue.add('job', {});
     void worker.run();
     await expect
-      .poll(() => store.get({ queue: stage.name, jobId }), { timeout: 3_000 })
+      .poll(() => store.get({ queue: stage.name, jobId }), { timeout: 5_000 })
       .toMatchObject({ status, attempt: 1, attemptsMade: 1, ...row });
     expect(events).toEqual([]);
   });

@@ -28,7 +28,7 @@ function tellersOf(transition: Transition, { hasPrefix }: Backend): Teller[] {
 }
 
 /** How soon the row must be right, in ms: some times what it takes, for tests run beside each other. */
-const SOON = 3_000;
+const SOON = 5_000;
 
 describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
   async function tell(
