@@ -16,6 +16,8 @@ const onRealParts = {
   globalSetup: ['tests/support/global-setup.ts'],
   testTimeout: 30_000,
   hookTimeout: 60_000,
+  // What is polled for comes soon; on a machine with much to do it may come later.
+  expect: { poll: { timeout: 10_000 } },
 };
 
 export default defineConfig({
