@@ -13,11 +13,11 @@ import { checkStore } from './validate.ts';
 /**
  * Tracks every job of a BullMQ queue into a store, from the moment it is added until it is gone: whoever
  * adds it (`add`, `addBulk`, flows, schedulers, another language) and whoever runs it. Workers that are
- * tracked too tell more, and sooner; the two never contradict each other. Give both the same options.
+ * tracked too tell more, and sooner; the law puts what both say in order. Give both the same options.
  *
  * Any number of processes may track one queue; one is enough. It takes a connection beside the queue's own,
- * and at the beginning holds every job that has not ended against its row, as `reconcile` does. `queue.close()` resolves once all is stored,
- * or after `flushTimeoutMs`.
+ * and at the beginning holds every job that has not ended against its row, as `reconcile` does.
+ * `queue.close()` resolves once all is stored, or after `flushTimeoutMs`.
  *
  * @param queue a BullMQ `Queue`, on Redis or on BullMQ's Postgres backend
  * @param store where the rows go

@@ -38,7 +38,7 @@ export async function readRows(
 }
 
 /** What a store answers a read with, in time. */
-export function answerOf<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
+function answerOf<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
   const late = () =>
     new JobStatusError('ERR_STORE_TIMEOUT', `The store did not answer within ${timeoutMs} ms`);
   return within(timeoutMs, answer, late).catch((error: unknown) => {
