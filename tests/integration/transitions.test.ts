@@ -10,7 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, test, type TestContext } from 'vitest';
 import { broken } from '../support/law.ts';
 import { BACKENDS, newQueueOn, type Backend } from '../support/queues.ts';
-import { TRANSITIONS, type Transition } from '../support/transitions.ts';
+import type { Transition } from '../support/transition.ts';
+import { TRANSITIONS } from '../support/transitions.ts';
 
 /* Each transition, on each backend, told by each who may tell of it alone. */
 
