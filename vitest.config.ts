@@ -10,6 +10,7 @@ const alias = [
   { find: 'bullmq-job-status/supabase', replacement: src('stores/supabase.ts') },
   { find: 'bullmq-job-status/postgres', replacement: src('stores/postgres.ts') },
   { find: 'bullmq-job-status/migrations', replacement: src('migrations/index.ts') },
+  { find: 'bullmq-job-status/testing', replacement: src('testing/index.ts') },
 ];
 
 const onRealParts = {

@@ -125,7 +125,7 @@ export function createBatcher(
     const isFlushing = waiters.count() > 0;
     if (closed && !isFlushing) return;
     const writeLater = (ms: number) => setTimeout(() => void writeBatch(), ms);
-    if (failures > 0) timer = writeLater(restUntil - performance.now());
+    if (failures > 0) timer = writeLater(Math.max(0, restUntil - performance.now()));
     else if (isFlushing || pending.size() >= maxBatchSize) void writeBatch();
     else timer = writeLater(gatherMs());
   }

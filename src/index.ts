@@ -8,6 +8,14 @@ export type { Logger, TrackingOptions } from './options.ts';
 export { attachQueueTracking } from './queue-tracking.ts';
 export { reconcile, type ReconcileOptions, type ReconcileReport } from './reconcile.ts';
 export type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from './store.ts';
+export {
+  compareAndSetStore,
+  type CompareAndSetBacking,
+  type SerializedStatus,
+  type StoredStatus,
+  type VersionedStatus,
+} from './stores/compare-and-set.ts';
+export { statusMatcher } from './stores/matching.ts';
 export { MemoryStatusStore } from './stores/memory.ts';
 export type { StatusTracker } from './tracker.ts';
 export type {

@@ -3,7 +3,7 @@ import { keyOf } from '../key.ts';
 import { mergeUpdates, toStatus } from '../merge.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
-import { contains } from './containment.ts';
+import { matches } from './matching.ts';
 import { resolvePrune } from './prune.ts';
 import {
   resolveDeletion,
@@ -71,36 +71,6 @@ export class MemoryStatusStore implements StatusStore {
   #matching(filter: ResolvedFilter): JobStatus[] {
     return [...this.#jobs.values()].map(({ row }) => row).filter((row) => matches(row, filter));
   }
-}
-
-function matches(row: JobStatus, filter: ResolvedFilter): boolean {
-  const { queue, jobId, name, status, metadata } = filter;
-  return (
-    (queue === undefined || row.queue === queue) &&
-    (jobId === undefined || jobId.includes(row.jobId)) &&
-    (name === undefined || row.name === name) &&
-    (status === undefined || status.includes(row.status)) &&
-    (metadata === undefined || contains(row.metadata, metadata)) &&
-    isWithin(row.createdAt, filter.createdFrom, filter.createdBefore) &&
-    isWithin(finishedAt(row), filter.finishedFrom, filter.finishedBefore) &&
-    isWithin(row.updatedAt, undefined, filter.updatedBefore)
-  );
-}
-
-/** Whether a time lies from the one on and before the other; what never came lies in no range. */
-function isWithin(time: Date | null, from: Date | undefined, before: Date | undefined): boolean {
-  if (from === undefined && before === undefined) return true;
-  return (
-    time !== null && (from === undefined || time >= from) && (before === undefined || time < before)
-  );
-}
-
-/** When the job ended, however it did; of a removed job, when that was found. Never before it was created. */
-function finishedAt(row: JobStatus): Date | null {
-  const { createdAt, updatedAt, status } = row;
-  const removedAt = updatedAt > createdAt ? updatedAt : createdAt;
-  const endedAt = row.completedAt ?? row.failedAt ?? row.cancelledAt;
-  return endedAt ?? (status === 'removed' ? removedAt : null);
 }
 
 /** Newest first; rows of one millisecond by their keys, downwards too. */

@@ -3,9 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { describe, expect, inject, test } from 'vitest';
 import type { JobAttempt, StatusUpdate } from '../../src/types.ts';
-import { JobHistory } from '../support/histories.ts';
-import { attemptsOf, broken, foldHistory } from '../support/law.ts';
-import { randomHistory, SEED, tellingSeed } from '../support/random-histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
+import { attemptsOf, broken, foldHistory } from '../../src/testing/law.ts';
+import { randomHistory } from '../../src/testing/random-histories.ts';
+import { SEED, tellingSeed } from '../support/seed.ts';
 import { asText, readAll } from '../support/rows.ts';
 import { STORES, type WholeStore } from '../support/stores.ts';
 

@@ -6,9 +6,9 @@ import { inspect } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { JobStatus, StatusUpdate } from '../../src/types.ts';
 import { DATABASES } from '../support/databases.ts';
-import { JobHistory } from '../support/histories.ts';
-import { foldHistory } from '../support/law.ts';
-import { SEED, tellingSeed } from '../support/random-histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
+import { foldHistory } from '../../src/testing/law.ts';
+import { SEED, tellingSeed } from '../support/seed.ts';
 import { STORES, type WholeStore } from '../support/stores.ts';
 
 /* What is written is what is read, to the millisecond, the last digit and the last byte. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { StatusQuery } from '../../src/store.ts';
 import type { StatusUpdate } from '../../src/types.ts';
-import { START } from '../support/histories.ts';
+import { START } from '../../src/testing/histories.ts';
 import { manyJobs, newQueueName, writeManyJobs } from '../support/many-jobs.ts';
 import { readAll } from '../support/rows.ts';
 import { STORES } from '../support/stores.ts';

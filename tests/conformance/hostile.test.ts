@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { STORES, type WholeStore } from '../support/stores.ts';
 
 /* Whatever a queue, a name, an id or metadata hold, it is data: never SQL, and never a filter's language. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { JobStatus, StatusUpdate } from '../../src/types.ts';
-import { CANONICAL, CANONICAL_OF_QUEUES } from '../support/canonical.ts';
-import { JobHistory } from '../support/histories.ts';
-import { attemptsOf, broken, foldHistory } from '../support/law.ts';
+import { CANONICAL, CANONICAL_OF_QUEUES } from '../../src/testing/canonical.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
+import { attemptsOf, broken, foldHistory } from '../../src/testing/law.ts';
 import { STORES, type WholeStore } from '../support/stores.ts';
 
 let histories = 0;

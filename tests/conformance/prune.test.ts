@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PruneOptions } from '../../src/store.ts';
 import type { JobState } from '../../src/types.ts';
-import { JobHistory, START } from '../support/histories.ts';
+import { JobHistory, START } from '../../src/testing/histories.ts';
 import { manyJobs, newQueueName } from '../support/many-jobs.ts';
 import { STORES } from '../support/stores.ts';
 

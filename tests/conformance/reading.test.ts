@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { JobKey, StatusUpdate } from '../../src/types.ts';
-import { JobHistory, START } from '../support/histories.ts';
+import { JobHistory, START } from '../../src/testing/histories.ts';
 import { manyJobs, newQueueName, writeManyJobs } from '../support/many-jobs.ts';
 import { STORES } from '../support/stores.ts';
 

@@ -17,10 +17,11 @@ import {
   type StatusUpdate,
 } from '../../src/types.ts';
 import { DATABASES, type TestDatabase } from '../support/databases.ts';
-import { CANONICAL, CANONICAL_OF_QUEUES } from '../support/canonical.ts';
-import { JobHistory, START } from '../support/histories.ts';
-import { broken, permutations } from '../support/law.ts';
-import { anyValue, SEED, tellingSeed } from '../support/random-histories.ts';
+import { CANONICAL, CANONICAL_OF_QUEUES } from '../../src/testing/canonical.ts';
+import { JobHistory, START } from '../../src/testing/histories.ts';
+import { broken, permutations } from '../../src/testing/law.ts';
+import { anyValue } from '../../src/testing/random-histories.ts';
+import { SEED, tellingSeed } from '../support/seed.ts';
 import { asText } from '../support/rows.ts';
 
 /*

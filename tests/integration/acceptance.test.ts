@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startParts, type Parts } from '../parts/index.ts';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 
 /*
  * What the team this package was born from asked for, on parts of its own, so that the constraint's

@@ -6,7 +6,7 @@ import {
   MemoryStatusStore,
 } from 'bullmq-job-status';
 import { describe, expect, test, vi } from 'vitest';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { BACKENDS, newQueueOn } from '../support/queues.ts';
 
 /*

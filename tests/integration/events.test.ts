@@ -7,7 +7,7 @@ import {
 } from 'bullmq-job-status';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { BULLMQ, ended, newQueue } from '../support/queues.ts';
 import { STORES, type WholeStore } from '../support/stores.ts';
 

@@ -13,9 +13,9 @@ import {
   type RedisPart,
   type SupabasePart,
 } from '../parts/index.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { startJobsUnderWay, UNDER_WAY } from '../support/jobs-under-way.ts';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { adoption, ALICE, oldTableSql, ORGANIZATION } from '../support/old-table.ts';
 import { browserClient, sqlAs } from '../support/people.ts';
 import { openPool } from '../support/pool.ts';

@@ -26,7 +26,7 @@ import {
   type SupabasePart,
 } from '../parts/index.ts';
 import { startRealtime, type RealtimePart } from '../parts/realtime.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { A, ALICE, B, people, recipe, STRANGER } from '../support/organizations.ts';
 import { openPool } from '../support/pool.ts';
 

@@ -11,7 +11,7 @@ import {
   type PostgresPart,
   type SupabasePart,
 } from '../parts/index.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 
 const completed = (jobId: string, queue = 'errors') =>
   new JobHistory({ queue, id: jobId }).start().complete().snapshots.slice(1);

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { openPool } from '../support/pool.ts';
 import { onTestParts, ROOT, runProgram, scratchFolder } from '../support/programs.ts';
 

@@ -3,7 +3,7 @@ import { checkSchema, migrate } from 'bullmq-job-status/migrations';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pgliteClient } from '../support/databases.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 
 const [, completed] = new JobHistory().start().complete().snapshots;
 

@@ -13,7 +13,7 @@ import {
   type PostgresPart,
   type SupabasePart,
 } from '../parts/index.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import type { WholeStore } from '../support/stores.ts';
 import { openPool } from '../support/pool.ts';
 

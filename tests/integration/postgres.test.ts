@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import { Client, Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { JobStatusError } from '../../src/errors.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { supabaseClient } from '../support/stores.ts';
 
 const completed = (jobId: string, queue = 'postgres') =>

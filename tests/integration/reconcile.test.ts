@@ -11,7 +11,7 @@ import {
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { FakeStore } from '../support/fake-store.ts';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { BACKENDS, newQueueOn } from '../support/queues.ts';
 import { readAll } from '../support/rows.ts';
 import { differences } from '../support/truth.ts';

@@ -3,7 +3,7 @@ import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startPostgres, type PostgresPart } from '../parts/index.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { openPool } from '../support/pool.ts';
 
 let postgres: PostgresPart;

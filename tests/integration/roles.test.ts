@@ -3,7 +3,7 @@ import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { expect, test } from 'vitest';
 import { runSql, startPostgres } from '../parts/index.ts';
 import { docsBlocks } from '../support/docs.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { openPool } from '../support/pool.ts';
 
 const [rights = ''] = docsBlocks('database.md', 'sql');

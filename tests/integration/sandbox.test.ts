@@ -2,7 +2,7 @@ import type { JobsOptions, Processor } from 'bullmq';
 import { attachStatusTracking, cancelJob, MemoryStatusStore } from 'bullmq-job-status';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test, vi } from 'vitest';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { BACKENDS, newQueueOn } from '../support/queues.ts';
 
 /* Sandboxed processors: the job runs in a process or a thread of its own, and its worker tells of it. */

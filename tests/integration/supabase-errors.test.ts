@@ -8,7 +8,7 @@ import { describe, expect, inject, test } from 'vitest';
 import { createBatcher } from '../../src/batcher.ts';
 import { type JobStatusError, type JobStatusErrorCode } from '../../src/errors.ts';
 import { resolveOptions } from '../../src/options.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { supabaseClient } from '../support/stores.ts';
 
 const completed = (jobId: string, queue = 'errors') =>

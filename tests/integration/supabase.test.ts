@@ -1,7 +1,7 @@
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import { describe, expect, inject, test } from 'vitest';
 import { runSql } from '../parts/index.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { supabaseClient } from '../support/stores.ts';
 
 const completed = (jobId: string, queue = 'errors') =>

@@ -8,7 +8,7 @@ import {
 } from 'bullmq-job-status';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, test, type TestContext } from 'vitest';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { BACKENDS, newQueueOn, type Backend } from '../support/queues.ts';
 import type { Transition } from '../support/transition.ts';
 import { TRANSITIONS } from '../support/transitions.ts';

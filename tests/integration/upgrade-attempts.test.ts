@@ -6,8 +6,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { toRecord, type Row } from '../../src/stores/row.ts';
 import type { JobStatus, StatusUpdate } from '../../src/types.ts';
 import { startPostgres, type PostgresPart } from '../parts/index.ts';
-import { JobHistory, START } from '../support/histories.ts';
-import { attemptsOf, foldHistory } from '../support/law.ts';
+import { JobHistory, START } from '../../src/testing/histories.ts';
+import { attemptsOf, foldHistory } from '../../src/testing/law.ts';
 import { openPool } from '../support/pool.ts';
 
 /* What rows and programs of version 2 say, read and told on by this version. */

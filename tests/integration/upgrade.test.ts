@@ -9,7 +9,7 @@ import { STEPS } from '../../src/migrations/steps/index.ts';
 import { SCHEMA_VERSION } from '../../src/migrations/version.ts';
 import { toRecord } from '../../src/stores/row.ts';
 import { startPostgres, type PostgresPart } from '../parts/index.ts';
-import { JobHistory } from '../support/histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { openPool } from '../support/pool.ts';
 
 /* Databases of every earlier version, as they were set up by its own SQL, are brought to this one. */

@@ -1,7 +1,7 @@
 import type { Job, Processor, WorkerListener } from 'bullmq';
 import { attachStatusTracking, MemoryStatusStore } from 'bullmq-job-status';
 import { describe, expect, test } from 'vitest';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { BACKENDS, ended, newQueueOn } from '../support/queues.ts';
 
 /* Workers as programs have them: subclasses, many on one store, one on many, late, paused. */

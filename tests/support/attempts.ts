@@ -4,7 +4,7 @@ import { SCHEMA_VERSION } from '../../src/migrations/version.ts';
 import { toRecord, type Row } from '../../src/stores/row.ts';
 import { JOB_STATES, type StatusUpdate } from '../../src/types.ts';
 import type { Made, Relation, Routine } from './catalogue.ts';
-import { JobHistory } from './histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 import { browserClient, sqlAs, type Claims } from './people.ts';
 import type { SupabasePart } from '../parts/index.ts';
 

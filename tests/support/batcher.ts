@@ -4,7 +4,7 @@ import { JobStatusError } from '../../src/errors.ts';
 import { resolveOptions } from '../../src/options.ts';
 import { type StatusUpdate } from '../../src/types.ts';
 import { FakeStore } from './fake-store.ts';
-import { JobHistory } from './histories.ts';
+import { JobHistory } from '../../src/testing/histories.ts';
 
 /** A store that is away says this. */
 export const UNAVAILABLE = new JobStatusError('ERR_STORE_UNAVAILABLE', 'down');

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { StatusUpdate } from '../../src/types.ts';
-import { JobHistory, START } from './histories.ts';
+import { JobHistory, START } from '../../src/testing/histories.ts';
 import type { WholeStore } from './stores.ts';
 
 /** The name of a queue that no other test has. */

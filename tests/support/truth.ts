@@ -3,7 +3,7 @@ import type { JobStatus } from 'bullmq-job-status';
 import { expect, vi } from 'vitest';
 import { queueKey } from '../../src/bullmq.ts';
 import { isFinished } from '../../src/phase.ts';
-import { broken } from './law.ts';
+import { broken } from '../../src/testing/law.ts';
 import { readAll } from './rows.ts';
 import type { WholeStore } from './stores.ts';
 

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { toAttempts } from '../../src/attempts.ts';
 import { mergeUpdates } from '../../src/merge.ts';
 import type { AttemptOutcome, JobState } from '../../src/types.ts';
-import { CANONICAL, CANONICAL_OF_QUEUES } from '../support/canonical.ts';
-import { JobHistory, START } from '../support/histories.ts';
-import { attemptsOf, foldHistory } from '../support/law.ts';
+import { CANONICAL, CANONICAL_OF_QUEUES } from '../../src/testing/canonical.ts';
+import { JobHistory, START } from '../../src/testing/histories.ts';
+import { attemptsOf, foldHistory } from '../../src/testing/law.ts';
 
 /** What each history ends in: the row's status and attempt, and how its attempts ended. */
 const ENDS: Readonly<Record<string, readonly [JobState, number, ...AttemptOutcome[]]>> = {

@@ -13,7 +13,7 @@ import { describe, expect, test } from 'vitest';
 const FLOORS: readonly (readonly string[])[] = [
   // What everybody may speak of.
   ['types.ts'],
-  ['errors.ts', 'key.ts', 'deadline.ts'],
+  ['errors.ts', 'key.ts', 'deadline.ts', 'at-once.ts'],
   ['validate.ts'],
   // The law, the store's contract, BullMQ's shapes.
   ['phase.ts', 'store.ts', 'bullmq.ts', 'storable.ts', 'sequence.ts', 'readings.ts'],
@@ -50,9 +50,18 @@ const FLOORS: readonly (readonly string[])[] = [
   ['migrations/index.ts'],
   ['stores/containment.ts', 'stores/row.ts', 'stores/setup.ts', 'stores/sqlstate.ts'],
   ['stores/query.ts'],
-  ['stores/prune.ts', 'stores/supabase-api.ts'],
+  ['stores/matching.ts', 'stores/prune.ts', 'stores/supabase-api.ts'],
   ['stores/*.ts'],
-  ['testing/*.ts'],
+  // The kit: what it tells stores, how it holds them to it, its tests, one law a file.
+  ['testing/{differences,shortest,law,through-batcher}.ts'],
+  ['testing/histories.ts'],
+  ['testing/{canonical,random-histories,kit}.ts'],
+  ['testing/{failure,many-jobs}.ts'],
+  ['testing/telling.ts'],
+  ['testing/laws/list.ts'],
+  ['testing/laws/*.ts'],
+  ['testing/conformance.ts'],
+  ['testing/index.ts'],
   ['index.ts'],
   // The command line: what its commands share, one file for each command, and the program.
   ['cli/options.ts', 'cli/supabase-migrations.ts', 'cli/packages.ts', 'cli/address.ts'],
@@ -114,8 +123,9 @@ describe.each(files)('src/%s', (file) => {
 
   test('imports nothing that a user would have to install', () => {
     // Peers neither, not even their types: users' types then never depend on a second copy of them.
-    // Commander is bundled into the command line, and into nothing else.
-    const bundled = file.startsWith('cli/') ? ['commander', 'bullmq-job-status/package.json'] : [];
+    // Commander is bundled into the command line, fast-check into the kit, and neither into anything else.
+    const ofCli = file.startsWith('cli/') ? ['commander', 'bullmq-job-status/package.json'] : [];
+    const bundled = file.startsWith('testing/') ? ['fast-check'] : ofCli;
     const installed = foreign.filter((specifier) => !isBuiltin(specifier));
     expect(installed.filter((specifier) => !bundled.includes(specifier))).toEqual([]);
   });

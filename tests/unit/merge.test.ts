@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { mergeStatus, mergeUpdates } from '../../src/merge.ts';
 import type { JobStatus, StatusUpdate } from '../../src/types.ts';
-import { CANONICAL, CANONICAL_OF_QUEUES } from '../support/canonical.ts';
-import { JobHistory, START } from '../support/histories.ts';
-import { attemptsOf, broken, permutations } from '../support/law.ts';
+import { CANONICAL, CANONICAL_OF_QUEUES } from '../../src/testing/canonical.ts';
+import { JobHistory, START } from '../../src/testing/histories.ts';
+import { attemptsOf, broken, permutations } from '../../src/testing/law.ts';
 import {
   randomHistory,
   randomHistoryOfQueues,
   randomHistoryOfWorkers,
-} from '../support/random-histories.ts';
+} from '../../src/testing/random-histories.ts';
 
 /** Folds snapshots into a row, and holds every row on the way against the time law. */
 function fold(snapshots: readonly StatusUpdate[]): JobStatus {

@@ -9,7 +9,7 @@ import {
 } from '../../src/queue-snapshot.ts';
 import { snapshotOf, type JobEvent } from '../../src/snapshot.ts';
 import type { StatusUpdate } from '../../src/types.ts';
-import { broken, permutations } from '../support/law.ts';
+import { broken, permutations } from '../../src/testing/law.ts';
 import { FakeReader } from '../support/fake-reader.ts';
 
 const capture: Capture = {

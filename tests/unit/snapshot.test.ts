@@ -5,7 +5,7 @@ import { mergeStatus } from '../../src/merge.ts';
 import type { Capture } from '../../src/capture.ts';
 import { snapshotOf, type JobEvent } from '../../src/snapshot.ts';
 import type { StatusUpdate } from '../../src/types.ts';
-import { broken } from '../support/law.ts';
+import { broken } from '../../src/testing/law.ts';
 
 const JOB: TrackableJob = {
   id: '1',

@@ -1,16 +1,6 @@
 import fc from 'fast-check';
-import type { StatusUpdate } from '../../src/types.ts';
+import type { StatusUpdate } from '../types.ts';
 import { JobHistory } from './histories.ts';
-
-/** What random tests draw from: the same for the same `SEED`, which a test that fails prints. */
-export const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-
-/** Runs what draws from the seed; where it fails, the error says how to draw the same again. */
-export async function tellingSeed(run: () => Promise<void>): Promise<void> {
-  await run().catch((error: unknown) => {
-    throw new Error(`Failed with SEED=${SEED}`, { cause: error });
-  });
-}
 
 /** Text with all that quotes, escapes and encodings may stumble over, and some that looks like JSON. */
 const anyText = fc.oneof(
@@ -115,7 +105,7 @@ const stepOf = (seen: typeof looks) =>
       /** As by `removeOnComplete` and `removeOnFail`. */
       removed: fc.boolean(),
       seen,
-      then: fc.constantFrom('retry', 'reset', 'again'),
+      next: fc.constantFrom('retry', 'reset', 'again'),
       payload: anyPayload,
       seenWaiting: seen,
     }),
@@ -159,14 +149,14 @@ function historyOf(seen: typeof looks): fc.Arbitrary<JobHistory> {
       lookedAt(seenWaiting);
       start(wait);
       for (const step of steps) {
-        if ('then' in step) {
+        if ('next' in step) {
           if (step.does === 'complete') history.complete(step.ms, step.value);
           if (step.does === 'fail for good') history.fail(step.ms, undefined, step.value);
           if (step.does === 'remove' || step.removed) history.remove(step.ms);
           lookedAt(step.seen);
-          if (step.then === 'again' || history.state === undefined)
+          if (step.next === 'again' || history.state === undefined)
             history.addAgain(step.ms + 1, step.payload);
-          else if (step.then === 'retry') history.retryByHand(step.ms);
+          else if (step.next === 'retry') history.retryByHand(step.ms);
           else history.retryByHand(5_001 + MAX_SKEW, true);
           lookedAt(step.seenWaiting);
           start(wait);
@@ -194,3 +184,15 @@ export const randomHistoryOfQueues = historyOf(looks);
 export const randomHistory: fc.Arbitrary<StatusUpdate[]> = randomHistoryOfQueues.map(
   ({ snapshots }) => snapshots,
 );
+
+/**
+ * Histories of jobs as they may happen: attempts on hosts whose clocks are apart, stalls, delays, retries by
+ * hand, ids used again, removals, cancellations, and values of all kinds. Each is what was told of one job, in
+ * the order in which it happened; its key is for you to set.
+ *
+ * @param options.seed the same seed gives the same histories
+ * @param options.runs how many
+ */
+export function randomHistories(options: { seed: number; runs: number }): StatusUpdate[][] {
+  return fc.sample(randomHistory, { seed: options.seed, numRuns: options.runs });
+}

@@ -1,3 +1,4 @@
+import type { StatusUpdate } from '../types.ts';
 import { JobHistory, USUAL } from './histories.ts';
 
 /** The histories that every store must get right, whatever order their snapshots come in. */
@@ -92,3 +93,12 @@ export const CANONICAL_OF_QUEUES: Readonly<Record<string, () => JobHistory>> = {
       .start()
       .complete(),
 };
+
+/**
+ * The histories that every store must get right, each what was told of one job, in the order in which it
+ * happened, by what it is about.
+ */
+export function canonicalHistories(): Readonly<Record<string, StatusUpdate[]>> {
+  const histories = Object.entries({ ...CANONICAL, ...CANONICAL_OF_QUEUES });
+  return Object.fromEntries(histories.map(([name, tell]) => [name, tell().snapshots]));
+}

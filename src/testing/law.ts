@@ -1,6 +1,6 @@
-import { toAttempts } from '../../src/attempts.ts';
-import { mergeStatus, mergeUpdates } from '../../src/merge.ts';
-import type { JobAttempt, JobStatus, StatusUpdate } from '../../src/types.ts';
+import { toAttempts } from '../attempts.ts';
+import { mergeStatus, mergeUpdates } from '../merge.ts';
+import type { JobAttempt, JobStatus, StatusUpdate } from '../types.ts';
 
 /** The row that the law gives; every store must come to the same. */
 export function foldHistory(snapshots: readonly StatusUpdate[]): JobStatus | undefined {
@@ -38,7 +38,10 @@ export function* permutations<T>(items: readonly T[]): Generator<readonly T[]> {
   const list = [...items];
   const swap = (i: number, j: number) => ([list[i], list[j]] = [list[j] as T, list[i] as T]);
   function* permute(count: number): Generator<readonly T[]> {
-    if (count <= 1) return yield list;
+    if (count <= 1) {
+      yield list;
+      return;
+    }
     for (let i = 0; i < count - 1; i++) {
       yield* permute(count - 1);
       swap(count % 2 === 0 ? i : 0, count - 1);

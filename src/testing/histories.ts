@@ -1,16 +1,16 @@
-import { jobKey, type TrackableJob } from '../../src/bullmq.ts';
-import type { Capture } from '../../src/capture.ts';
-import { toStatus } from '../../src/merge.ts';
-import { isFinished } from '../../src/phase.ts';
+import { jobKey, type TrackableJob } from '../bullmq.ts';
+import type { Capture } from '../capture.ts';
+import { toStatus } from '../merge.ts';
+import { isFinished } from '../phase.ts';
 import {
   snapshotOfEnd,
   snapshotOfGone,
   snapshotOfQueued,
   type QueuedJob,
   type SeenEnd,
-} from '../../src/queue-snapshot.ts';
-import { snapshotOf, type JobEvent } from '../../src/snapshot.ts';
-import type { JobStatus, StatusUpdate } from '../../src/types.ts';
+} from '../queue-snapshot.ts';
+import { snapshotOf, type JobEvent } from '../snapshot.ts';
+import type { JobStatus, StatusUpdate } from '../types.ts';
 import { foldHistory } from './law.ts';
 
 /*

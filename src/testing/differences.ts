@@ -1,0 +1,51 @@
+import { isDeepStrictEqual, inspect } from 'node:util';
+
+/**
+ * What of a value is not as it should be, one line for each field. A field that it has beside what it should
+ * have is its own business at the top; further down, within values of the job, it is a difference.
+ */
+export function differences(expected: unknown, actual: unknown): string[] {
+  if (!isRecord(expected) || !isRecord(actual)) return differ('', expected, actual);
+  return Object.entries(expected).flatMap(([field, value]) =>
+    differ(field, value, actual[field], Object.hasOwn(actual, field)),
+  );
+}
+
+function differ(path: string, expected: unknown, actual: unknown, isThere = true): string[] {
+  if (!isThere) return [`${path}: expected ${show(expected)}, but it is not there`];
+  if (isRecord(expected) && isRecord(actual)) {
+    const fields = new Set([...Object.keys(expected), ...Object.keys(actual)]);
+    return [...fields].flatMap((field) =>
+      differ(`${path}.${field}`, own(expected, field), own(actual, field)),
+    );
+  }
+  if (Array.isArray(expected) && Array.isArray(actual) && expected.length === actual.length)
+    return expected.flatMap((item, at) => differ(`${path}[${at}]`, item, actual[at]));
+  if (isDeepStrictEqual(expected, actual)) return [];
+  return [`${path === '' ? '' : `${path}: `}expected ${show(expected)}, got ${show(actual)}`];
+}
+
+function own(record: Record<string, unknown>, field: string): unknown {
+  return Object.hasOwn(record, field) ? record[field] : undefined;
+}
+
+/** Any object but those with a meaning of their own: rows may be of a class or of none. */
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.prototype.toString.call(value) === '[object Object]'
+  );
+}
+
+/** A value on one line, short enough to be read. */
+export function show(value: unknown): string {
+  return inspect(value, {
+    depth: 4,
+    breakLength: Infinity,
+    compact: true,
+    maxStringLength: 60,
+    maxArrayLength: 8,
+  });
+}

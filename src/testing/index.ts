@@ -1,0 +1,11 @@
+export { canonicalHistories } from './canonical.ts';
+export {
+  conformanceTests,
+  statusStoreConformance,
+  type ConformanceOptions,
+  type ConformanceTest,
+  type SuiteOptions,
+} from './conformance.ts';
+export type { OptionalMethod, StoreCapabilities } from './kit.ts';
+export { randomHistories } from './random-histories.ts';
+export { throughBatcher } from './through-batcher.ts';

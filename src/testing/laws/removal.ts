@@ -1,0 +1,128 @@
+import type { StatusFilter } from '../../store.ts';
+import type { JobState, StatusUpdate } from '../../types.ts';
+import { differences, show } from '../differences.ts';
+import { expectNothing } from '../failure.ts';
+import { JobHistory } from '../histories.ts';
+import { keyed, newQueue, type LawTest } from '../kit.ts';
+import { MANY, manyJobs } from '../many-jobs.ts';
+import { wrongRow } from '../telling.ts';
+import { CONDITIONS, fill, holdRefusals, known } from './list.ts';
+
+const needs = 'delete';
+
+/** Before all that other tests write: `prune` asks for no queue. */
+const LONG_AGO = Date.UTC(1970, 5, 1);
+
+export const removal: readonly LawTest[] = [
+  {
+    name: 'Delete: what matches, and nothing else, and it says how many',
+    needs,
+    async run(kit) {
+      const filters: StatusFilter[] = known(kit).map((field) => ({
+        [field]: CONDITIONS[field][1] ?? CONDITIONS[field][0],
+      }));
+      for (const filter of filters) {
+        const { store, reference, queue } = await fill(kit);
+        const jobs = manyJobs(queue).concat(manyJobs(`${queue}-2`));
+        const keys = new Map(
+          jobs.map(({ queue: of, jobId }) => [`${of} ${jobId}`, { queue: of, jobId }]),
+        );
+        const deleted = { deleted: await reference.delete({ ...filter, queue }) };
+        const wrong = differences(deleted, { deleted: await store.delete?.({ ...filter, queue }) });
+        for (const key of keys.values()) {
+          const [expected, row] = [await reference.get(key), await store.get(key)];
+          if ((expected === undefined) !== (row === undefined))
+            wrong.push(`${show(key)} is ${row === undefined ? 'gone' : 'still there'}`);
+        }
+        expectNothing('Delete', kit, `delete(${show({ ...filter, queue })})`, wrong);
+      }
+    },
+  },
+  {
+    name: 'Delete: without a condition it is refused, and so is one that it does not know',
+    needs,
+    async run(kit) {
+      const { store, queue } = await fill(kit);
+      const [key] = manyJobs(queue) as [StatusUpdate];
+      const wrong: string[] = [];
+      for (const query of [{}, { queue: undefined }] as StatusFilter[]) {
+        const isRefused = await Promise.resolve(store.delete?.(query)).then(
+          () => false,
+          () => true,
+        );
+        if (!isRefused) wrong.push(`delete(${show(query)}) was not refused`);
+      }
+      if ((await store.get(key)) === undefined) wrong.push('rows are gone');
+      expectNothing('Delete', kit, 'A delete of everything', wrong);
+      await holdRefusals('Delete', kit, (query) => store.delete?.(query));
+    },
+  },
+  {
+    name: 'Delete: what is told again afterwards is a row again, of what is told alone',
+    needs,
+    async run(kit) {
+      const store = await kit.open();
+      const key = { queue: newQueue(), jobId: '1' };
+      const history = new JobHistory().start().fail(1, 0).start(40).progress(1, 1).complete();
+      const told = keyed(history.snapshots, key);
+      await store.write(told);
+      const deleted = await store.delete?.({ queue: key.queue });
+      const wrong = differences({ deleted: 1 }, { deleted });
+      const row = await store.get(key);
+      if (row !== undefined) wrong.push('the row is still there');
+      const attempts = await store.attempts?.(key);
+      if (attempts !== undefined && attempts.length > 0) wrong.push('its attempts are still there');
+      const last = told.slice(-1);
+      await store.write(last);
+      wrong.push(...(await wrongRow(store, last)));
+      expectNothing('Delete', kit, 'A job of two attempts, deleted and told of again', wrong);
+    },
+  },
+  {
+    name: 'Prune: jobs that ended before a time, of the statuses asked for',
+    needs: 'prune',
+    async run(kit) {
+      const store = await kit.open();
+      const before = (ms: number) => new Date(LONG_AGO + ms);
+      await store.prune?.({ olderThan: before(1_000) });
+      const queue = newQueue();
+      const told = manyJobs(queue, LONG_AGO);
+      await store.write(told);
+      const ids = [...new Set(told.map(({ jobId }) => jobId))];
+      const left = async () => {
+        const rows = await Promise.all(ids.map((jobId) => store.get({ queue, jobId })));
+        return rows.filter((row) => row !== undefined);
+      };
+      const endOf = (row: Awaited<ReturnType<typeof left>>[0]) =>
+        row.completedAt ??
+        row.failedAt ??
+        row.cancelledAt ??
+        (row.status === 'removed' ? row.updatedAt : null);
+      let expected = await left();
+      const wrong = differences({ rows: MANY }, { rows: expected.length });
+      const steps: readonly (readonly [number, readonly JobState[] | undefined])[] = [
+        [25, ['failed']],
+        [25, ['completed', 'removed']],
+        [25, undefined],
+        [1_000, undefined],
+      ];
+      for (const [ms, statuses] of steps) {
+        const goes = (row: (typeof expected)[0]) => {
+          const end = endOf(row);
+          return end !== null && end < before(ms) && (statuses?.includes(row.status) ?? true);
+        };
+        const pruned = await store.prune?.({ olderThan: before(ms), statuses: statuses as never });
+        const rest = expected.filter((row) => !goes(row));
+        const idsOf = (rows: typeof expected) => rows.map((row) => row.jobId).toSorted();
+        wrong.push(
+          ...differences(
+            { pruned: expected.length - rest.length, left: idsOf(rest) },
+            { pruned, left: idsOf(await left()) },
+          ).map((line) => `ended ${ms} ms on, ${show(statuses)}: ${line}`),
+        );
+        expected = rest;
+      }
+      expectNothing('Prune', kit, `Of ${MANY} jobs of ${before(0).toISOString()}`, wrong);
+    },
+  },
+];

@@ -1,0 +1,154 @@
+import { eachAtOnce } from '../at-once.ts';
+import type { StatusStore } from '../store.ts';
+import type { StatusUpdate } from '../types.ts';
+import { differences } from './differences.ts';
+import { broken, historyLines, indent, type Law } from './failure.ts';
+import { cut, keyed, newQueue, type Kit } from './kit.ts';
+import { attemptsOf, foldHistory } from './law.ts';
+import { shortest } from './shortest.ts';
+
+/* Telling a store histories, and holding its rows against what `mergeStatus` makes of the same. */
+
+/** How the snapshots of a history come to a store. */
+const WAYS = {
+  'each in a write of its own, one after the other': async (store, history) => {
+    for (const snapshot of history) await store.write([snapshot]);
+  },
+  'all in one write': (store, history) => store.write(history),
+  'each in a write of its own, all at once': async (store, history) => {
+    await Promise.all(history.map((snapshot) => store.write([snapshot])));
+  },
+} as const satisfies Record<
+  string,
+  (store: StatusStore, history: readonly StatusUpdate[]) => Promise<void>
+>;
+
+type Way = keyof typeof WAYS;
+
+/** Reads of one row after the other take long; too many at once, a database does not bear. */
+const READERS = 10;
+
+/** What of a job's row, and of its attempts, is not what was told: nothing, if all is well. */
+export async function wrongRow(
+  store: StatusStore,
+  told: readonly StatusUpdate[],
+): Promise<string[]> {
+  const [{ queue, jobId }] = told as [StatusUpdate];
+  const row = await store.get({ queue, jobId });
+  if (row === undefined || row === null) return [`there is no row; get gave ${String(row)}`];
+  return differences(foldHistory(told), row);
+}
+
+/** What of a job's attempts is not what was told. */
+export async function wrongAttempts(
+  store: StatusStore,
+  told: readonly StatusUpdate[],
+): Promise<string[]> {
+  const [{ queue, jobId }] = told as [StatusUpdate];
+  const attempts = await store.attempts?.({ queue, jobId });
+  return differences({ attempts: attemptsOf(told) }, { attempts });
+}
+
+/** What is wrong of a job, by all that was told of it. */
+export type Check = typeof wrongRow;
+
+/**
+ * Holds the rows of many jobs against what was told of each. Of the first one that is wrong it tells the
+ * shortest history that is wrong by itself.
+ *
+ * @param how the way that was told, which the shortest is told by
+ */
+export async function holdRows(
+  law: Law,
+  kit: Kit,
+  store: StatusStore,
+  histories: readonly (readonly StatusUpdate[])[],
+  how: Way,
+  check: Check = wrongRow,
+): Promise<void> {
+  const wrong = new Map<number, readonly string[]>();
+  await eachAtOnce(READERS, histories.entries(), async ([at, told]) => {
+    if (wrong.size > 0 || told.length === 0) return;
+    const found = await check(store, told);
+    if (found.length > 0) wrong.set(at, found);
+  });
+  const [first] = wrong.keys();
+  if (first === undefined) return;
+  const history = histories[first] ?? [];
+  const alone = await shortest(history, (items) => wrongAlone(store, items, how, check));
+  if (alone !== undefined) {
+    throw broken(
+      law,
+      kit,
+      `The shortest history that shows it, ${how}:`,
+      ...indent(historyLines(alone.items, alone.wrong)),
+      'What the store has then is not what mergeStatus makes of it:',
+      ...indent(alone.wrong),
+    );
+  }
+  throw broken(
+    law,
+    kit,
+    'By itself this history is stored as it should be: it takes the other jobs of its batches, or writers at once, to break it.',
+    ...indent(historyLines(history, wrong.get(first) ?? [])),
+    'What the store has of it is not what mergeStatus makes of it:',
+    ...indent(wrong.get(first) ?? []),
+  );
+}
+
+/** How often a history is told again that went wrong as writers met: it need not each time. */
+const MEETINGS = 5;
+
+async function wrongAlone(
+  store: StatusStore,
+  history: readonly StatusUpdate[],
+  how: Way,
+  check: Check,
+): Promise<readonly string[]> {
+  const tries = how.endsWith('at once') ? MEETINGS : 1;
+  for (let n = 0; n < tries; n++) {
+    const told = keyed(history, { queue: newQueue(), jobId: '1' });
+    await WAYS[how](store, told);
+    const wrong = await check(store, told);
+    if (wrong.length > 0) return wrong;
+  }
+  return [];
+}
+
+/** Gives each history a key of its own in one new queue. */
+export function sideBySide(histories: readonly (readonly StatusUpdate[])[]): StatusUpdate[][] {
+  const queue = newQueue();
+  return histories.map((history, at) => keyed(history, { queue, jobId: `job-${at}` }));
+}
+
+/**
+ * Tells histories step by step, side by side: the first snapshot of each in one batch, then the second. The
+ * rows of the first few are held against the law at every step, those of all at the end.
+ */
+export async function holdStepByStep(
+  law: Law,
+  kit: Kit,
+  histories: readonly (readonly StatusUpdate[])[],
+  watched: number,
+  check?: Check,
+): Promise<void> {
+  const store = await kit.open();
+  const jobs = sideBySide(histories);
+  const steps = Math.max(...jobs.map((job) => job.length));
+  const how = 'each in a write of its own, one after the other';
+  for (let step = 0; step < steps; step++) {
+    await store.write(jobs.flatMap((job) => job.slice(step, step + 1)));
+    const seen = jobs.slice(0, watched).map((job) => job.slice(0, step + 1));
+    await holdRows(law, kit, store, seen, how, check);
+  }
+  await holdRows(law, kit, store, jobs, how, check);
+}
+
+/** Tells snapshots of many jobs in batches of 1 to `max`, by several writers at once. */
+export async function tellAtOnce(
+  store: StatusStore,
+  snapshots: readonly StatusUpdate[],
+  { writers, max, seed }: { writers: number; max: number; seed: number },
+): Promise<void> {
+  await eachAtOnce(writers, cut(snapshots, max, seed), (batch) => store.write(batch));
+}
