@@ -1,7 +1,16 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { defineConfig } from 'tsup';
 
-const commanderLicense = readFileSync('node_modules/commander/LICENSE', 'utf8');
+/** What of others is within the built files: commander in the command line, the others in `testing`. */
+const BUNDLED = ['commander', 'fast-check', 'pure-rand'];
+
+/** Their licences ask to be passed on with them. */
+async function writeLicenses(): Promise<void> {
+  const licenses = BUNDLED.map(
+    (name) => `${name}\n\n${readFileSync(`node_modules/${name}/LICENSE`, 'utf8')}`,
+  );
+  writeFileSync('dist/licenses.txt', licenses.join('\n---\n\n'));
+}
 
 export default defineConfig([
   {
@@ -11,6 +20,7 @@ export default defineConfig([
       supabase: 'src/stores/supabase.ts',
       postgres: 'src/stores/postgres.ts',
       migrations: 'src/migrations/index.ts',
+      testing: 'src/testing/index.ts',
     },
     format: ['esm', 'cjs'],
     target: 'node20',
@@ -19,6 +29,7 @@ export default defineConfig([
     clean: ['!cli.js'],
     // Without it each CJS entry would hold a class of its own, and `instanceof` fail across them.
     splitting: true,
+    onSuccess: writeLicenses,
   },
   {
     // Apart, so that it shares no chunk with the entries and they weigh what they did without it.
@@ -27,10 +38,10 @@ export default defineConfig([
     target: 'node20',
     splitting: false,
     noExternal: ['commander'],
+    external: ['bullmq-job-status/testing'],
     banner: {
       // Commander is CommonJS, and requires Node's own modules.
-      js: `/*! commander is in this file:\n\n${commanderLicense}*/
-import { createRequire as createRequireOfBundle } from 'node:module';
+      js: `import { createRequire as createRequireOfBundle } from 'node:module';
 const require = createRequireOfBundle(import.meta.url);`,
     },
   },

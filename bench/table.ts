@@ -7,7 +7,7 @@ import Table from 'cli-table3';
 import { readFileSync } from 'node:fs';
 import { Pool } from 'pg';
 import { startPostgres } from '../tests/parts/index.ts';
-import { JobHistory, START } from '../tests/support/histories.ts';
+import { JobHistory, START } from '../src/testing/histories.ts';
 
 const JOBS = 40_000;
 const BATCH = 500;

@@ -28,7 +28,9 @@ export type JobStatusErrorCode =
   /** The queue won't let the job go: it belongs to a scheduler, say. */
   | 'ERR_CANCEL_REFUSED'
   /** A `filter`, `metadata`, `redact`, `onError` or `logger` of yours threw, or gave what can't be used. */
-  | 'ERR_HOOK_FAILED';
+  | 'ERR_HOOK_FAILED'
+  /** A store of your own breaks a law, as a test of `bullmq-job-status/testing` found. `updates` shows it. */
+  | 'ERR_LAW_BROKEN';
 
 /** An argument or option is not what it must be: the message names what was expected and what came. */
 export class InvalidArgumentError extends TypeError {

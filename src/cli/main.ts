@@ -6,6 +6,7 @@ import { addCheck } from './check.ts';
 import { addInit } from './init.ts';
 import { addMigrate } from './migrate.ts';
 import { addReconcile } from './reconcile.ts';
+import { addVerify } from './verify.ts';
 
 // By its own name, so that it is found from the source and from the built file alike.
 const manifest = createRequire(import.meta.url)('bullmq-job-status/package.json') as {
@@ -14,14 +15,14 @@ const manifest = createRequire(import.meta.url)('bullmq-job-status/package.json'
 
 const program = new Command('bullmq-job-status')
   .description(
-    'Sets up, upgrades and checks the table that BullMQ job statuses are kept in, and holds it against the queue.',
+    'Sets up, upgrades and checks the table that BullMQ job statuses are kept in, holds it against the queue, and tests stores of your own.',
   )
   .version(manifest.version, '-v, --version', 'display the version')
   .showHelpAfterError('(--help says what it takes)')
   .configureOutput({ outputError: (text, write) => write(withoutUrls(text)) })
   // It would end the process before what was printed has left it.
   .exitOverride();
-for (const add of [addInit, addMigrate, addCheck, addReconcile]) add(program);
+for (const add of [addInit, addMigrate, addCheck, addReconcile, addVerify]) add(program);
 
 // A reader that has seen enough, as `head` has, is no failure; a full disk is.
 process.stdout.on('error', (error) => {

@@ -42,7 +42,9 @@ export interface SuiteOptions {
 
 /** One test of the suite, for a runner of your own. */
 export interface ConformanceTest {
-  /** It begins with the law that it is about. */
+  /** The law that it is about. */
+  readonly law: string;
+  /** It begins with the law. */
   readonly name: string;
   /** Rejects where the law is broken. @returns whether there was anything to test: the store may lack the method */
   readonly run: () => Promise<'held' | 'not there'>;
@@ -95,7 +97,11 @@ export function conformanceTests(options: SuiteOptions): ConformanceTest[] {
   if (createStore === undefined) throw unlike('options.createStore', A_FUNCTION, 'undefined');
   const drawn = { seed: seed ?? Math.floor(Math.random() * 2 ** 31), runs, capabilities };
   return TESTS.filter(({ needs }) => needs === undefined || capabilities[needs] !== false).map(
-    (test) => ({ name: test.name, run: () => runTest(test, drawn, createStore) }),
+    (test) => ({
+      law: test.name.slice(0, test.name.indexOf(':')),
+      name: test.name,
+      run: () => runTest(test, drawn, createStore),
+    }),
   );
 }
 

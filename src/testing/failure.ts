@@ -1,6 +1,5 @@
-import { AssertionError } from 'node:assert';
+import { JobStatusError } from '../errors.ts';
 import type { StatusUpdate } from '../types.ts';
-import { show } from './differences.ts';
 import type { Kit } from './kit.ts';
 
 /* What a test says that fails: the law by its name, what broke it, and how to draw the same again. */
@@ -31,48 +30,29 @@ export const LAWS = {
 
 export type Law = keyof typeof LAWS;
 
-/** @param lines what came instead, or what broke it */
-export function broken(law: Law, kit: Kit, ...lines: readonly string[]): AssertionError {
-  return new AssertionError({
-    message: [
-      `The law of ${law} is broken. ${LAWS[law]}`,
-      ...lines,
-      `Drawn with seed ${kit.seed}, runs ${kit.runs}.`,
-    ].join('\n'),
-  });
+/**
+ * @param lines what came instead, or what broke it
+ * @param history the snapshots that show it
+ */
+export function broken(
+  law: Law,
+  kit: Kit,
+  lines: readonly string[],
+  history: readonly StatusUpdate[] = [],
+): JobStatusError {
+  const title = `The law of ${law} is broken. ${LAWS[law]}`;
+  const message = [title, ...lines, `Drawn with seed ${kit.seed}, runs ${kit.runs}.`].join('\n');
+  return new JobStatusError('ERR_LAW_BROKEN', message, { updates: history });
 }
 
 /** Fails unless a list of what is wrong is empty. */
 export function expectNothing(law: Law, kit: Kit, what: string, wrong: readonly string[]): void {
-  if (wrong.length > 0) throw broken(law, kit, `${what}:`, ...indent(wrong.slice(0, MAX_LINES)));
+  if (wrong.length > 0) throw broken(law, kit, [`${what}:`, ...indent(wrong.slice(0, MAX_LINES))]);
 }
 
-const MAX_LINES = 12;
+/** How many lines of what is wrong are shown: they tend to say the same. */
+export const MAX_LINES = 12;
 
 export function indent(lines: readonly string[]): string[] {
   return lines.map((line) => `  ${line}`);
-}
-
-/** What orders a snapshot, and what of it the difference is about. */
-const TELLING = [
-  'status',
-  'attempt',
-  'createdAt',
-  'processedOn',
-  'finishedOn',
-  'sequence',
-] as const;
-
-/** A history, a line for each snapshot. @param wrong fields to show beside those that order it */
-export function historyLines(history: readonly StatusUpdate[], wrong: readonly string[]): string[] {
-  const fields = new Set<string>([
-    ...TELLING,
-    ...wrong.map((line) => /^\w*/.exec(line)?.[0] ?? ''),
-  ]);
-  const lines = history.map((snapshot, at) => {
-    const told = Object.entries(snapshot).filter(([field]) => fields.has(field));
-    return `${at + 1}. ${show(Object.fromEntries(told))}`;
-  });
-  if (lines.length <= 2 * MAX_LINES) return lines;
-  return [...lines.slice(0, 2 * MAX_LINES), `… ${lines.length - 2 * MAX_LINES} more`];
 }

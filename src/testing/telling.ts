@@ -2,7 +2,8 @@ import { eachAtOnce } from '../at-once.ts';
 import type { StatusStore } from '../store.ts';
 import type { StatusUpdate } from '../types.ts';
 import { differences } from './differences.ts';
-import { broken, historyLines, indent, type Law } from './failure.ts';
+import { broken, indent, MAX_LINES, type Law } from './failure.ts';
+import { historyTable } from './history-table.ts';
 import { cut, keyed, newQueue, type Kit } from './kit.ts';
 import { attemptsOf, foldHistory } from './law.ts';
 import { shortest } from './shortest.ts';
@@ -24,6 +25,8 @@ const WAYS = {
 >;
 
 type Way = keyof typeof WAYS;
+
+const ALL_WAYS = Object.keys(WAYS) as Way[];
 
 /** Reads of one row after the other take long; too many at once, a database does not bear. */
 const READERS = 10;
@@ -66,34 +69,42 @@ export async function holdRows(
   how: Way,
   check: Check = wrongRow,
 ): Promise<void> {
-  const wrong = new Map<number, readonly string[]>();
+  const found = new Map<number, readonly string[]>();
   await eachAtOnce(READERS, histories.entries(), async ([at, told]) => {
-    if (wrong.size > 0 || told.length === 0) return;
-    const found = await check(store, told);
-    if (found.length > 0) wrong.set(at, found);
+    if (found.size > 0 || told.length === 0) return;
+    const wrong = await check(store, told);
+    if (wrong.length > 0) found.set(at, wrong);
   });
-  const [first] = wrong.keys();
+  const [first] = found.keys();
   if (first === undefined) return;
   const history = histories[first] ?? [];
-  const alone = await shortest(history, (items) => wrongAlone(store, items, how, check));
-  if (alone !== undefined) {
-    throw broken(
-      law,
-      kit,
-      `The shortest history that shows it, ${how}:`,
-      ...indent(historyLines(alone.items, alone.wrong)),
-      'What the store has then is not what mergeStatus makes of it:',
-      ...indent(alone.wrong),
-    );
-  }
-  throw broken(
-    law,
-    kit,
-    'By itself this history is stored as it should be: it takes the other jobs of its batches, or writers at once, to break it.',
-    ...indent(historyLines(history, wrong.get(first) ?? [])),
+  const alone = await shortestAlone(store, history, how, check);
+  const { items, wrong } = alone ?? { items: history, wrong: found.get(first) ?? [] };
+  const lines = [
+    alone === undefined
+      ? 'By itself this history is stored as it should be: it takes the other jobs of its batches, or writers at once, to break it.'
+      : `The shortest history that shows it, ${alone.way}:`,
+    ...indent(historyTable(items, wrong)),
     'What the store has of it is not what mergeStatus makes of it:',
-    ...indent(wrong.get(first) ?? []),
-  );
+    ...indent(wrong.slice(0, MAX_LINES)),
+  ];
+  throw broken(law, kit, lines, items);
+}
+
+/** The shortest of a history that goes wrong by itself: told as it was, else in another way, or backwards. */
+async function shortestAlone(
+  store: StatusStore,
+  history: readonly StatusUpdate[],
+  how: Way,
+  check: Check,
+) {
+  for (const way of [how, ...ALL_WAYS.filter((each) => each !== how)]) {
+    for (const order of [history, history.toReversed()]) {
+      const found = await shortest(order, (items) => wrongAlone(store, items, way, check));
+      if (found !== undefined) return { ...found, way };
+    }
+  }
+  return undefined;
 }
 
 /** How often a history is told again that went wrong as writers met: it need not each time. */

@@ -17,7 +17,7 @@ const PROJECTS = [
 
 /** What each entry exports at run time; `api/` shows the names. */
 async function exportsOfEntries(): Promise<Record<string, readonly string[]>> {
-  const names = ['.', './memory', './migrations', './postgres', './supabase'];
+  const names = ['.', './memory', './migrations', './postgres', './supabase', './testing'];
   const built = (name: string) => join(ROOT, 'dist', `${name === '.' ? 'index' : name}.js`);
   const modules = names.map(async (name) => {
     const module = (await import(pathToFileURL(built(name)).href)) as object;

@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openWorkshop, readManifest, type Workshop } from './project.ts';
+import { openWorkshop, readManifest, ROOT, type Workshop } from './project.ts';
 
 let workshop: Workshop;
 let modules: string;
@@ -41,15 +41,32 @@ describe('what an install brings', () => {
     });
   });
 
+  test('the licences of what is bundled, and nothing is bundled without', async () => {
+    const licenses = await readFile(join(installed(), 'dist/licenses.txt'), 'utf8');
+    const bundled = await Promise.all(
+      ['dist/testing.js', 'dist/cli.js'].map((file) => readFile(join(installed(), file), 'utf8')),
+    );
+    const names = bundled.flatMap((text) =>
+      [...text.matchAll(/^\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)\//gm)].map(([, name]) => name!),
+    );
+    expect([...new Set(names)].toSorted()).toEqual(['commander', 'fast-check', 'pure-rand']);
+    for (const name of names) {
+      expect(licenses).toContain(
+        await readFile(join(ROOT, 'node_modules', name, 'LICENSE'), 'utf8'),
+      );
+    }
+  });
+
   test('the built files of each entry, and what explains them', async () => {
     const entries = await readdir(installed(), { recursive: true, withFileTypes: true });
     const files = entries
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(installed().length + 1));
-    const built = ['index', 'memory', 'migrations', 'postgres', 'supabase'].flatMap((name) =>
-      ['cjs', 'd.cts', 'd.ts', 'js'].map((extension) => `dist/${name}.${extension}`),
+    const built = ['index', 'memory', 'migrations', 'postgres', 'supabase', 'testing'].flatMap(
+      (name) => ['cjs', 'd.cts', 'd.ts', 'js'].map((extension) => `dist/${name}.${extension}`),
     );
-    const expected = [...built, 'dist/cli.js', 'LICENSE', 'README.md', 'package.json'];
+    const explained = ['dist/licenses.txt', 'LICENSE', 'README.md', 'package.json'];
+    const expected = [...built, 'dist/cli.js', ...explained];
     expect(files).toEqual(expect.arrayContaining(expected));
     // Beside them the chunks that entries share, and the changelog from the first release on.
     const shared = /^dist\/[a-z]+-[\w-]{8}\.(?:cjs|js|d\.cts|d\.ts)$|^CHANGELOG\.md$/;

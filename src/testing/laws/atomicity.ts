@@ -3,7 +3,8 @@ import { eachAtOnce } from '../../at-once.ts';
 import type { StatusStore } from '../../store.ts';
 import type { StatusUpdate } from '../../types.ts';
 import { differences } from '../differences.ts';
-import { broken, historyLines, indent } from '../failure.ts';
+import { broken, indent } from '../failure.ts';
+import { historyTable } from '../history-table.ts';
 import { JobHistory } from '../histories.ts';
 import { keyed, shuffles, type Kit, type LawTest } from '../kit.ts';
 import { foldHistory } from '../law.ts';
@@ -110,14 +111,14 @@ export const atomicity: readonly LawTest[] = [
           if (row === undefined) continue;
           const wrong = possible.map((each) => differences({ ...each, queue, jobId }, row));
           if (wrong.some((each) => each.length === 0)) continue;
-          throw broken(
-            'Atomicity',
-            kit,
+          const told = keyed(history, { queue, jobId });
+          const lines = [
             'While this history was written, one snapshot after the other,',
-            ...indent(historyLines(keyed(history, { queue, jobId }), [])),
+            ...indent(historyTable(told, [])),
             'a row was read that no set of these snapshots makes. What differs from the nearest:',
             ...indent(wrong.toSorted((a, b) => a.length - b.length)[0] ?? []),
-          );
+          ];
+          throw broken('Atomicity', kit, lines, told);
         } while (isWriting);
       });
       await Promise.all([written, read]);

@@ -1,6 +1,5 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { StatusUpdate } from '../../types.ts';
-import { differences } from '../differences.ts';
+import { differences, isDate } from '../differences.ts';
 import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
 import { keyed, newQueue, type LawTest } from '../kit.ts';
@@ -16,7 +15,7 @@ function changeable(): StatusUpdate[] {
 
 /** Changes whatever can be changed of a value, down to its leaves. */
 function spoil(value: unknown): void {
-  if (value instanceof Date) {
+  if (isDate(value)) {
     value.setTime(0);
   } else if (typeof value === 'object' && value !== null) {
     for (const [field, inner] of Object.entries(value)) {
@@ -35,7 +34,7 @@ export const isolation: readonly LawTest[] = [
       const [key] = structuredClone(updates) as [StatusUpdate];
       const before = structuredClone(updates);
       for (const update of updates) await store.write([update]);
-      const wrong = isDeepStrictEqual(updates, before) ? [] : ['write changed what it was given'];
+      const wrong = differences({ updates: before }, { updates });
       spoil(updates);
       wrong.push(...differences(foldHistory(before), await store.get(key)));
       expectNothing('Isolation', kit, 'After the caller changed what it had given', wrong);

@@ -8,7 +8,7 @@ const seen = () => ({
 });
 const before = seen();
 const entries = {};
-for (const entry of ['.', './memory', './migrations', './postgres', './supabase']) {
+for (const entry of ['.', './memory', './migrations', './postgres', './supabase', './testing']) {
   const module = await import(`bullmq-job-status${entry.slice(1)}`);
   entries[entry] = Object.keys(module).sort();
 }

@@ -1,0 +1,160 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { inspect, styleText } from 'node:util';
+import { InvalidArgumentError, type Command } from 'commander';
+import type { ConformanceTest, SuiteOptions } from 'bullmq-job-status/testing';
+import { within } from '../deadline.ts';
+import { codeOf, messageOf } from '../errors.ts';
+
+interface VerifyFlags {
+  readonly export?: string;
+  readonly seed?: number;
+  readonly runs: number;
+  readonly throughBatcher?: true;
+}
+
+const NOTES = `
+The module exports a function createStore, or a default one, that makes a store each time it is called; and, where
+the store does less than its methods promise, capabilities. Every test has queues of its own and leaves its rows
+there, but for prune, which deletes what ended before June 1970.
+Exit code: 0 where every law holds, 1 where one is broken or could not be tested.
+
+Examples:
+  $ npx bullmq-job-status verify ./my-store.js
+  $ npx bullmq-job-status verify ./my-store.js --seed 4711 --through-batcher`;
+
+export function addVerify(program: Command): void {
+  program
+    .command('verify')
+    .argument('<module>', 'path of the module that makes the store')
+    .summary('say whether a store of your own keeps the law')
+    .description(
+      'Runs the conformance suite of bullmq-job-status/testing on a store of your own, and says which laws hold. What fails is shown with the shortest history that breaks it.',
+    )
+    .option('--export <name>', 'what makes the store (default: createStore, else default)')
+    .option(
+      '--seed <number>',
+      'what all that is random is drawn from (default: by lot)',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    )
+    .option('--runs <number>', 'how many random histories', wholeNumber(1, 100_000), 200)
+    .option('--through-batcher', 'write to it as trackers do')
+    .addHelpText('after', NOTES)
+    .action(verify);
+}
+
+async function verify(path: string, flags: VerifyFlags): Promise<void> {
+  // By its own name: the kit stays out of this file, which would double in weight.
+  const { conformanceTests, throughBatcher } = await import('bullmq-job-status/testing');
+  const { createStore, capabilities } = await load(path, flags.export);
+  const { seed = Math.floor(Math.random() * 2 ** 31), runs } = flags;
+  const make = async () => {
+    const store = await createStore();
+    return flags.throughBatcher ? throughBatcher(store) : store;
+  };
+  const tests = conformanceTests({ createStore: make, capabilities, seed, runs });
+  const outcomes: Outcome[] = [];
+  for (const law of new Set(tests.map((test) => test.law))) {
+    const came: Outcome[] = [];
+    for (const test of tests.filter((each) => each.law === law)) came.push(await outcomeOf(test));
+    outcomes.push(...came);
+    console.log([lineOf(law, came), ...failuresOf(came)].join('\n'));
+  }
+  console.log(verdict(outcomes, seed));
+  const isRight = outcomes.every(({ failure }) => failure === undefined);
+  // What the store's module has opened, it may keep open; what was printed must be out before.
+  process.stdout.write('', () => process.exit(isRight ? 0 : 1));
+}
+
+interface Outcome {
+  readonly test: ConformanceTest;
+  readonly held: boolean;
+  readonly failure?: string;
+}
+
+/** A store that never answers fails a test, and doesn't hold up the others. */
+const TEST_TIMEOUT_MS = 120_000;
+
+async function outcomeOf(test: ConformanceTest): Promise<Outcome> {
+  try {
+    const late = () => new Error(`The store did not answer within ${TEST_TIMEOUT_MS / 1_000} s`);
+    const came = await within(TEST_TIMEOUT_MS, test.run(), late);
+    return { test, held: came === 'held' };
+  } catch (error) {
+    // Of the kit's own failures the message says all; where the store threw, its author wants to know where.
+    const isOfLaw = codeOf(error) === 'ERR_LAW_BROKEN';
+    return { test, held: false, failure: isOfLaw ? messageOf(error) : inspect(error) };
+  }
+}
+
+/** In colours where somebody looks at them; a file or a pipe gets the text alone. */
+const paint = (colour: 'red' | 'green', text: string) =>
+  process.stdout.isTTY && process.stdout.hasColors() ? styleText(colour, text) : text;
+
+function lineOf(law: string, came: readonly Outcome[]): string {
+  const held = came.filter((each) => each.held).length;
+  const failed = came.filter(({ failure }) => failure !== undefined).length;
+  if (failed > 0) return paint('red', `✗ ${law.padEnd(12)}${failed} of ${came.length} broken`);
+  if (held === 0) return `- ${law.padEnd(12)}the store has no method for it`;
+  return `${paint('green', '✓')} ${law.padEnd(12)}${held}`;
+}
+
+/** How many tests are named of those that fail for one law. */
+const MAX_NAMES = 5;
+
+/** The first failure in full, of others the names: one mistake tends to break many tests in the same way. */
+function failuresOf(came: readonly Outcome[]): string[] {
+  const failed = came.filter(({ failure }) => failure !== undefined);
+  const more = failed.length - MAX_NAMES;
+  const lines = failed.slice(0, MAX_NAMES).map(({ test: { name }, failure = '' }, at) => {
+    return at === 0 ? `${name}\n${indented(failure)}` : name;
+  });
+  return [...lines, ...(more > 0 ? [`… and ${more} more`] : [])].map(indented);
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, '  ');
+}
+
+function verdict(outcomes: readonly Outcome[], seed: number): string {
+  const failed = outcomes.filter(({ failure }) => failure !== undefined).length;
+  const tested = outcomes.filter(({ held, failure }) => held || failure !== undefined).length;
+  if (failed === 0) return `Right: all ${tested} tests hold (seed ${seed})`;
+  return `Not right: ${failed} of ${tested} tests fail. The same again: --seed ${seed}`;
+}
+
+/** What a module of the user's makes stores with. */
+async function load(path: string, name: string | undefined): Promise<SuiteOptions> {
+  const module = await importModule(path);
+  const names = name === undefined ? ['createStore', 'default'] : [name];
+  const createStore = names.map((each) => module[each]).find((each) => typeof each === 'function');
+  if (createStore === undefined) {
+    const exported = Object.keys(module).join(', ') || 'nothing';
+    throw new Error(
+      `${path} has to export a function ${names.join(' or ')} that makes a store; it exports ${exported}`,
+    );
+  }
+  const { capabilities } = module as Pick<SuiteOptions, 'capabilities'>;
+  return { createStore: createStore as SuiteOptions['createStore'], capabilities };
+}
+
+async function importModule(path: string): Promise<Record<string, unknown>> {
+  const { href } = pathToFileURL(resolve(path));
+  try {
+    return (await import(href)) as Record<string, unknown>;
+  } catch (cause) {
+    const hint =
+      codeOf(cause) === 'ERR_UNKNOWN_FILE_EXTENSION'
+        ? ': this Node runs no TypeScript; compile it first, or take Node 22.18 or newer'
+        : `: ${messageOf(cause)}`;
+    throw new Error(`${path} can't be loaded${hint}`, { cause });
+  }
+}
+
+function wholeNumber(least: number, greatest: number) {
+  return (given: string) => {
+    const value = /^\d+$/.test(given) ? Number(given) : Number.NaN;
+    if (value >= least && value <= greatest) return value;
+    throw new InvalidArgumentError(`Expected a whole number from ${least} to ${greatest}.`);
+  };
+}
