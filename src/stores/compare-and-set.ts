@@ -23,7 +23,10 @@ export type SerializedStatus = {
 
 /** A row, and the mark by which its next change is held against this one. */
 export interface VersionedStatus<Version> {
-  /** Whatever changes at each write: a number counted up, an ETag. */
+  /**
+   * Whatever changes with each write, and never comes again for the same job, not even after it was deleted: a
+   * number counted up, an ETag.
+   */
   readonly version: Version;
   readonly row: SerializedStatus;
 }
@@ -78,7 +81,9 @@ export function compareAndSetStore<Version>(
   /** What stands of some jobs, by their keys. */
   async function readAll(keys: readonly JobKey[]) {
     const found = new Map<string, { version: Version; row: StoredStatus }>();
-    for (const each of await backing.read(keys)) {
+    const answer: unknown = await backing.read(keys);
+    if (!Array.isArray(answer)) throw unlike('read(…)', 'a promise of a list', kindOf(answer));
+    for (const each of answer as (VersionedStatus<Version> | undefined)[]) {
       if (each === undefined || each === null) continue;
       const row = revive(each.row);
       found.set(keyOf(row), { version: each.version, row });
@@ -158,9 +163,10 @@ const TIMES = [
   'cancelledAt',
 ] as const satisfies readonly (keyof StoredStatus)[];
 
+const A_ROW = 'a row as compareAndSet was given it, or as JSON.parse gives it';
+
 function revive(row: SerializedStatus): StoredStatus {
-  if (typeof row !== 'object' || row === null)
-    throw unlike('row of read(…)', 'what compareAndSet was given, parsed', describe(row));
+  if (typeof row !== 'object' || row === null) throw unlike('read(…)[n].row', A_ROW, kindOf(row));
   const times = TIMES.map((field) => {
     const value = row[field];
     return [field, value === null ? null : new Date(value)] as const;

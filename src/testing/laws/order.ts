@@ -47,6 +47,14 @@ export const order: readonly LawTest[] = [
     },
   },
   {
+    name: 'Order: by the phase of an attempt before the sequence, which is of many hosts',
+    async run(kit) {
+      const { snapshots } = new JobHistory().start().fail(1, 0);
+      const crossed = snapshots.map((each, at) => ({ ...each, sequence: 9 - at }));
+      await holdStepByStep('Order', kit, ordersOf(crossed, kit.seed), 4);
+    },
+  },
+  {
     name: 'Order: random histories, shuffled, one snapshot at a time',
     async run(kit) {
       const histories = randomHistories(kit).map(
