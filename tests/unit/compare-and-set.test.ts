@@ -43,7 +43,10 @@ describe('of a database of text', () => {
   statusStoreConformance({ test, createStore, capabilities: { attempts: true } });
 
   describe('through the batcher', () => {
-    statusStoreConformance({ test, createStore: () => throughBatcher(createStore(), { flushTimeoutMs: 500 }) });
+    statusStoreConformance({
+      test,
+      createStore: () => throughBatcher(createStore(), { flushTimeoutMs: 500 }),
+    });
   });
 });
 
