@@ -1,7 +1,9 @@
+import { test } from 'node:test';
 import { Worker } from 'bullmq';
 import { attachStatusTracking, InvalidArgumentError } from 'bullmq-job-status';
 import { MemoryStatusStore } from 'bullmq-job-status/memory';
 import { migrationSql } from 'bullmq-job-status/migrations';
+import { statusStoreConformance } from 'bullmq-job-status/testing';
 import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 
 const worker = new Worker<{ organizationId: string }>('exports', async () => 7, { connection: {} });
@@ -15,6 +17,10 @@ attachStatusTracking(worker, new MemoryStatusStore(), { flushIntervallMs: 10 });
 attachStatusTracking(worker, { get: async () => undefined });
 // @ts-expect-error the URL is no client
 new SupabaseStatusStore('http://localhost');
+
+statusStoreConformance({ test, createStore: () => new MemoryStatusStore(), runs: 10 });
+// @ts-expect-error a misspelt option
+statusStoreConformance({ test, createStore: () => new MemoryStatusStore(), seeds: 1 });
 
 void tracker.flush();
 export const isOurs = (error: unknown): boolean => error instanceof InvalidArgumentError;

@@ -11,7 +11,9 @@ import {
 } from 'bullmq-job-status';
 import { MemoryStatusStore } from 'bullmq-job-status/memory';
 import { migrate, migrationSql } from 'bullmq-job-status/migrations';
+import { statusStoreConformance } from 'bullmq-job-status/testing';
 import pg from 'pg';
+import { test } from 'node:test';
 
 interface ExportData {
   readonly organizationId: string;
@@ -66,4 +68,8 @@ console.log(migrationSql({ schema: 'jobs' }).length, tracker.stats().lastError?.
 const row = await store.get({ queue: 'exports', jobId: '1' });
 const completedAt: Date | null | undefined = row?.completedAt;
 console.log(completedAt);
+statusStoreConformance({ test, createStore: () => new MemoryStatusStore(), runs: 10 });
+// @ts-expect-error a misspelt option
+statusStoreConformance({ test, createStore: () => new MemoryStatusStore(), seeds: 1 });
+
 await tracker.close();
