@@ -37,7 +37,7 @@ const scratch = mkdtempSync(join(root, '.tmp/readme-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 /** Runs a program as it stands, on this test's Redis instead of the usual one. */
-function run(code: string, name: string) {
+function run(code: string, name: string, timeout = 20_000) {
   const { redis, supabaseUrl, secretKey, connectionString } = inject('parts');
   const file = join(scratch, `${name}.ts`);
   writeFileSync(file, code.replace("{ host: 'localhost', port: 6379 }", JSON.stringify(redis)));
@@ -46,12 +46,13 @@ function run(code: string, name: string) {
     SUPABASE_SECRET_KEY: secretKey,
     DATABASE_URL: connectionString,
   };
-  return execa(process.execPath, [file], { cwd: root, env, timeout: 20_000 });
+  return execa(process.execPath, [file], { cwd: root, env, timeout });
 }
 
 describe('programs', () => {
   const [quickstart = '', supabase = '', postgres = '', ...rest] = blocks('ts');
-  const [pglite = '', reading = '', lifecycle = '', migrate = '', ...others] = rest;
+  const [pglite = '', smallest = '', suite = '', ...more] = rest;
+  const [reading = '', lifecycle = '', migrate = '', ...others] = more;
 
   test('the first one is examples/quickstart.ts, and prints a row like the one shown', async () => {
     expect(quickstart).toBe(readFileSync(join(root, 'examples/quickstart.ts'), 'utf8'));
@@ -76,6 +77,15 @@ describe('programs', () => {
     setTimeout(() => program.kill('SIGTERM'), 2_000);
     expect((await program).stderr).toBe('');
   });
+
+  test('a store of your own is examples/stores/smallest.ts, under 40 lines, and its suite passes', async () => {
+    expect(smallest).toBe(readFileSync(join(root, 'examples/stores/smallest.ts'), 'utf8'));
+    expect(smallest.split('\n').length).toBeLessThan(40);
+    writeFileSync(join(scratch, 'store.ts'), smallest);
+    const { stdout } = await run(suite, 'suite', 60_000);
+    expect(stdout).toMatch(/^\S fail 0$/m);
+    expect(Number(/^\S pass (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(90);
+  }, 70_000);
 
   test('PGlite, reading, more than the worker and migrating run as shown', async () => {
     for (const [name, code] of Object.entries({ pglite, reading, lifecycle, migrate })) {
