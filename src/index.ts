@@ -10,6 +10,7 @@ export { reconcile, type ReconcileOptions, type ReconcileReport } from './reconc
 export type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from './store.ts';
 export {
   compareAndSetStore,
+  reviveStatus,
   type CompareAndSetBacking,
   type SerializedStatus,
   type StoredStatus,

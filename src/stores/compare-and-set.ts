@@ -166,10 +166,19 @@ const TIMES = [
 const A_ROW = 'a row as compareAndSet was given it, or as JSON.parse gives it';
 
 function revive(row: SerializedStatus): StoredStatus {
-  if (typeof row !== 'object' || row === null) throw unlike('read(…)[n].row', A_ROW, kindOf(row));
+  if (typeof row !== 'object' || row === null) throw unlike('row', A_ROW, kindOf(row));
   const times = TIMES.map((field) => {
     const value = row[field];
     return [field, value === null ? null : new Date(value)] as const;
   });
   return { ...row, ...Object.fromEntries(times) } as StoredStatus;
+}
+
+/**
+ * A row as `get` gives it, from what `compareAndSet` was given, or JSON made of that: for a `list` of your own.
+ *
+ * @throws {InvalidArgumentError} where it is no object: text has to be parsed first
+ */
+export function reviveStatus(row: SerializedStatus): JobStatus {
+  return toStatus(revive(row));
 }

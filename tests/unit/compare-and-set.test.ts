@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { compareAndSetStore, type StoredStatus } from 'bullmq-job-status';
+import { compareAndSetStore, reviveStatus, type StoredStatus } from 'bullmq-job-status';
 import { statusStoreConformance, throughBatcher } from 'bullmq-job-status/testing';
 import { describe, expect, test } from 'vitest';
 import { eachAtOnce } from '../../src/at-once.ts';
@@ -178,7 +178,7 @@ describe('a backing that is none is told by what is wrong with it', () => {
     const row = JSON.stringify(foldHistory(history()));
     await expect(backing({ read: [{ version: 1, row }] }).get(key)).rejects.toMatchObject(
       invalid(
-        'Expected `read(…)[n].row` to be a row as compareAndSet was given it, or as JSON.parse gives it, got a string',
+        'Expected `row` to be a row as compareAndSet was given it, or as JSON.parse gives it, got a string',
       ),
     );
     await expect(backing({ read: { version: 1, row } }).get(key)).rejects.toMatchObject(
@@ -193,6 +193,16 @@ describe('a backing that is none is told by what is wrong with it', () => {
       invalid('Expected `key.jobId` to be a string, got undefined'),
     );
   });
+});
+
+test('a row that JSON has been made of is revived, without what is beside it', async () => {
+  const database = new TextDatabase();
+  await compareAndSetStore(database).write(history());
+  const [{ text }] = [...database.texts.values()] as [{ text: string }];
+  expect(reviveStatus(JSON.parse(text))).toEqual(foldHistory(history()));
+  expect(() => reviveStatus(text as never)).toThrow(
+    'Expected `row` to be a row as compareAndSet was given it, or as JSON.parse gives it, got a string',
+  );
 });
 
 test('eachAtOnce takes so many at once, and each once', async () => {
