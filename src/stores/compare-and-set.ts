@@ -151,27 +151,17 @@ function outrun(left: readonly StatusUpdate[]): JobStatusError {
   );
 }
 
-/** The fields of a row that are times: JSON makes text of them. */
-const TIMES = [
-  'createdAt',
-  'updatedAt',
-  'delayedUntil',
-  'startedAt',
-  'attemptStartedAt',
-  'completedAt',
-  'failedAt',
-  'cancelledAt',
-] as const satisfies readonly (keyof StoredStatus)[];
-
-const A_ROW = 'a row as compareAndSet was given it, or as JSON.parse gives it';
-
+/** With its times as `Date`s; those that are computed from others are computed anew. */
 function revive(row: SerializedStatus): StoredStatus {
-  if (typeof row !== 'object' || row === null) throw unlike('row', A_ROW, kindOf(row));
-  const times = TIMES.map((field) => {
-    const value = row[field];
-    return [field, value === null ? null : new Date(value)] as const;
+  if (typeof row !== 'object' || row === null)
+    throw unlike('row', 'one that compareAndSet was given, or JSON.parse of that', kindOf(row));
+  const { createdAt, updatedAt, delayedUntil } = row;
+  return toStored({
+    ...row,
+    createdAt: new Date(createdAt),
+    updatedAt: new Date(updatedAt),
+    delayedUntil: delayedUntil === null ? null : new Date(delayedUntil),
   });
-  return { ...row, ...Object.fromEntries(times) } as StoredStatus;
 }
 
 /**
