@@ -24,8 +24,8 @@ export type SerializedStatus = {
 /** A row, and the mark by which its next change is held against this one. */
 export interface VersionedStatus<Version> {
   /**
-   * Whatever changes with each write, and never comes again for the same job, not even after it was deleted: a
-   * number counted up, an ETag.
+   * Whatever changes with each write, and never comes again for the same job, not even after it was deleted: an
+   * ETag, a random text, the row's own text; a number only where it goes on after a deletion.
    */
   readonly version: Version;
   readonly row: SerializedStatus;
@@ -46,6 +46,8 @@ export interface CompareAndSetBacking<Version> {
    *
    * @param expectedVersion what `read` gave; `undefined`: only if there is no row yet
    * @returns whether it was written; `false` where somebody else was first
+   * @throws what your database throws: the write is then repeated; with `code: 'ERR_STORE_REFUSED'` where this
+   *   row will never be stored, so that it is given up and does not hold up the others
    */
   compareAndSet(
     key: JobKey,

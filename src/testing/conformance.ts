@@ -8,13 +8,14 @@ import { batches } from './laws/batches.ts';
 import { delivery } from './laws/delivery.ts';
 import { isolation } from './laws/isolation.ts';
 import { keys } from './laws/keys.ts';
-import { FILTERS, list } from './laws/list.ts';
+import { list } from './laws/list.ts';
 import { merge } from './laws/merge.ts';
 import { order } from './laws/order.ts';
 import { removal } from './laws/removal.ts';
 import { status } from './laws/status.ts';
 import { time } from './laws/time.ts';
 import { values } from './laws/values.ts';
+import { FILTERS } from './queries.ts';
 
 /** What the suite tests, and how. */
 export interface ConformanceOptions extends SuiteOptions {
@@ -140,7 +141,7 @@ const RULES = {
   createStore: { expected: A_FUNCTION, holds: (value: unknown) => typeof value === 'function' },
   capabilities: {
     keys: {
-      ...Object.fromEntries(METHODS.map((method) => [method, MAY])),
+      ...Object.fromEntries([...METHODS, 'shared'].map((name) => [name, MAY])),
       filters: {
         expected: `a list of ${FILTERS.join(', ')}; queue must be among them`,
         holds: (value: unknown) =>

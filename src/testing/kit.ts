@@ -15,6 +15,11 @@ export interface StoreCapabilities {
   readonly delete?: boolean | undefined;
   readonly prune?: boolean | undefined;
   /**
+   * Whether stores that are made one after the other have the same rows, as those of a database have. Then no
+   * writer may undo another's, in whatever process. @default tested where they have
+   */
+  readonly shared?: boolean | undefined;
+  /**
    * The conditions that `list`, `count` and `delete` know, `queue` among them. Each of the others must be
    * refused: one that is passed over matches rows that nobody asked for. @default all of them
    */

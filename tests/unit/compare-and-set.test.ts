@@ -211,3 +211,13 @@ test('eachAtOnce takes so many at once, and each once', async () => {
   expect(seen.toSorted((a, b) => a - b)).toEqual([...Array.from({ length: 20 }).keys()]);
   expect(most).toBe(4);
 });
+
+test('eachAtOnce begins one after the other where each blocks, and none after a failure', async () => {
+  const begun: number[] = [];
+  const blocking = eachAtOnce(50, Array.from({ length: 200 }).keys(), async (n) => {
+    begun.push(n);
+    throw new Error('database is locked');
+  });
+  await expect(blocking).rejects.toThrow('database is locked');
+  expect(begun).toEqual([0]);
+});

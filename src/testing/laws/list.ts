@@ -1,118 +1,24 @@
-import fc from 'fast-check';
-import type { StatusFilter, StatusPage, StatusQuery, StatusStore } from '../../store.ts';
+import type { StatusPage, StatusStore } from '../../store.ts';
 import { MemoryStatusStore } from '../../stores/memory.ts';
 import type { JobStatus, StatusUpdate } from '../../types.ts';
 import { differences, show } from '../differences.ts';
-import { expectNothing, type Law } from '../failure.ts';
-import { START } from '../histories.ts';
-import { newQueue, type Kit, type LawTest } from '../kit.ts';
+import { expectNothing } from '../failure.ts';
+import { JobHistory, START } from '../histories.ts';
+import { newQueue, type LawTest } from '../kit.ts';
 import { MANY, manyJobs } from '../many-jobs.ts';
+import { fill, holdRefusals, isInOrder, queriesOf, readAll } from '../queries.ts';
 
 const needs = 'list';
 
-export const FILTERS = [
-  ...(['queue', 'jobId', 'name', 'status', 'createdFrom', 'createdBefore'] as const),
-  ...(['finishedFrom', 'finishedBefore', 'updatedBefore', 'metadata'] as const),
-] satisfies readonly (keyof StatusFilter)[];
-
 const at = (ms: number) => new Date(START + ms);
 
-/** Some of what each condition may be. */
-export const CONDITIONS: {
-  readonly [field in keyof StatusFilter]-?: readonly StatusFilter[field][];
-} = {
-  queue: [undefined],
-  jobId: ['7', ['7', '8', '7', 'nobody'], [], 'nobody', ['1', '11', '21', '31']],
-  name: ['first', 'later', 'nobody', 'First'],
-  status: ['completed', 'failed', 'removed', ['completed', 'failed'], ['active', 'cancelled'], []],
-  createdFrom: [at(0), at(5), at(15), at(16)],
-  createdBefore: [at(0), at(1), at(10), at(99)],
-  finishedFrom: [at(0), at(20), at(40), at(99)],
-  finishedBefore: [at(0), at(20), at(40), at(99)],
-  updatedBefore: [at(0), at(20), at(40), at(99)],
-  metadata: [
-    ...[{ org: 'a' }, { org: 'c' }, { user: 1 }, { user: '1' }, { org: 'a', user: '1' }],
-    ...[
-      { tags: ['y'] },
-      { tags: [] },
-      { deep: { k: [{ z: null }] } },
-      { deep: { k: 1 } },
-      { deep: null },
-    ],
-  ],
-};
-
-/** Every row of a query, page by page; `between` is called after each page. */
-async function readAll(
-  store: StatusStore,
-  query: StatusQuery,
-  between: (page: StatusPage) => Promise<void> = async () => {},
-): Promise<JobStatus[]> {
-  const rows: JobStatus[] = [];
-  let cursor: string | undefined;
-  do {
-    const page: StatusPage = (await store.list?.({ ...query, cursor })) as StatusPage;
-    rows.push(...page.items);
-    cursor = page.nextCursor ?? undefined;
-    if (rows.length > 20 * MANY) throw new Error('The pages never end: each has a nextCursor');
-    await between(page);
-  } while (cursor !== undefined);
-  return rows;
-}
-
-/** The conditions that the store knows, besides the queue. */
-export function known(kit: Kit): readonly (keyof StatusFilter)[] {
-  const { filters = FILTERS } = kit.capabilities;
-  return FILTERS.filter((field) => field !== 'queue' && filters.includes(field));
-}
-
-/** Each condition alone, and many together at random. */
-export function queriesOf(kit: Kit): StatusFilter[] {
-  const single: StatusFilter[] = known(kit).flatMap((field) =>
-    CONDITIONS[field].map((value) => ({ [field]: value })),
-  );
-  const any = fc.record(
-    Object.fromEntries(known(kit).map((field) => [field, fc.constantFrom(...CONDITIONS[field])])),
-    { requiredKeys: [] },
-  );
-  return [{}, ...single, ...(fc.sample(any, { seed: kit.seed, numRuns: 30 }) as StatusFilter[])];
-}
-
-/** Jobs of all kinds in a store, and the same in the memory store, which says what must come. */
-export async function fill(kit: Kit) {
-  const [store, reference] = [await kit.open(), new MemoryStatusStore()];
-  const queue = newQueue();
-  for (const each of [store, reference]) {
-    await each.write(manyJobs(queue));
-    // Of another queue, with the same ids.
-    await each.write(manyJobs(`${queue}-2`));
-  }
-  return { store, reference, queue };
-}
+/** Ids that indexes order in different ways: by bytes, by UTF-16, by a language. */
+const IDS = [
+  ...['', '-', '%', '_', '"', "'", '\\', '~', ' 1', '1', '1 ', '01', 'a', 'A', 'a:b', 'b', 'B'],
+  ...['\u00E1', 'a\u0301', '\uE000', '\uFF5E', '\u{1F600}', '\u65E5'],
+];
 
 const byId = (a: JobStatus, b: JobStatus) => (a.jobId < b.jobId ? -1 : 1);
-
-function isInOrder(rows: readonly JobStatus[]): boolean {
-  return rows.every((row, n) => n === 0 || row.createdAt <= (rows[n - 1] as JobStatus).createdAt);
-}
-
-/** Each method refuses the conditions that it does not know. */
-export async function holdRefusals(
-  law: Law,
-  kit: Kit,
-  ask: (query: StatusFilter) => Promise<unknown> | undefined,
-): Promise<void> {
-  const wrong: string[] = [];
-  for (const field of FILTERS.filter((each) => each !== 'queue' && !known(kit).includes(each))) {
-    const query = { queue: newQueue(), [field]: CONDITIONS[field][0] };
-    const isRefused = await Promise.resolve(ask(query)).then(
-      () => false,
-      () => true,
-    );
-    if (!isRefused) wrong.push(`${show(query)} was not refused`);
-  }
-  expectNothing(law, kit, 'Conditions that capabilities.filters does not name', wrong);
-}
 
 export const list: readonly LawTest[] = [
   {
@@ -140,7 +46,9 @@ export const list: readonly LawTest[] = [
     async run(kit) {
       const { store, queue } = await fill(kit);
       const [template] = manyJobs(queue) as [StatusUpdate];
-      await store.write(Array.from({ length: 4 }, (_, n) => ({ ...template, jobId: `more-${n}` })));
+      await store.write(
+        Array.from({ length: 52 - MANY }, (_, n) => ({ ...template, jobId: `more-${n}` })),
+      );
       const sizes: [number, boolean][] = [];
       const seen = async ({ items, nextCursor }: StatusPage) => {
         sizes.push([items.length, nextCursor === null]);
@@ -205,6 +113,45 @@ export const list: readonly LawTest[] = [
         const wrong = differences({ ids: await ids(reference) }, { ids: await ids(store) });
         expectNothing('List', kit, `list(${show({ ...filter, queue })}) in pages of 10`, wrong);
       }
+    },
+  },
+  {
+    name: 'List: jobs of one millisecond, with ids of any characters, page by page',
+    needs,
+    async run(kit) {
+      const store = await kit.open();
+      const queue = newQueue();
+      const [snapshot] = new JobHistory().start().snapshots as [StatusUpdate];
+      await store.write(IDS.map((jobId) => ({ ...snapshot, queue, jobId })));
+      for (const limit of [1, 2, 7]) {
+        const ids = (await readAll(store, { queue, limit })).map((row) => row.jobId);
+        const wrong = differences({ ids: IDS.toSorted() }, { ids: ids.toSorted() });
+        expectNothing('List', kit, `In pages of ${limit}`, wrong);
+      }
+    },
+  },
+  {
+    name: 'List: of several queues at once, as they are counted',
+    needs,
+    async run(kit) {
+      const [store, reference] = [await kit.open(), new MemoryStatusStore()];
+      const name = newQueue();
+      const told = ['', '-2', '-x'].flatMap((end) =>
+        manyJobs(`${name}${end}`).map((each) => ({ ...each, name })),
+      );
+      for (const each of [store, reference]) await each.write(told);
+      const keysOf = async (from: StatusStore, limit: number) => {
+        const rows = await readAll(from, { name, limit });
+        return { keys: rows.map(({ queue, jobId }) => show([queue, jobId])).toSorted(), rows };
+      };
+      for (const limit of [7, 1_000]) {
+        const [{ keys }, got] = [await keysOf(reference, limit), await keysOf(store, limit)];
+        const wrong = differences({ keys }, { keys: got.keys });
+        if (!isInOrder(got.rows)) wrong.push('createdAt does not fall from row to row');
+        expectNothing('List', kit, `Of three queues by name, in pages of ${limit}`, wrong);
+      }
+      const count = (await store.count?.({ name })) ?? 3 * MANY;
+      expectNothing('List', kit, 'Of three queues', differences({ count: 3 * MANY }, { count }));
     },
   },
   {

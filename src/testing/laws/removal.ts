@@ -1,14 +1,20 @@
+import { eachAtOnce } from '../../at-once.ts';
 import type { StatusFilter } from '../../store.ts';
-import type { JobState, StatusUpdate } from '../../types.ts';
+import type { JobState, JobStatus, StatusUpdate } from '../../types.ts';
 import { differences, show } from '../differences.ts';
 import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
 import { keyed, newQueue, type LawTest } from '../kit.ts';
 import { MANY, manyJobs } from '../many-jobs.ts';
 import { wrongRow } from '../telling.ts';
-import { CONDITIONS, fill, holdRefusals, known } from './list.ts';
+import { CONDITIONS, fill, holdRefusals, isRefused, known } from '../queries.ts';
 
 const needs = 'delete';
+
+/** When a row was found to be of a job that is gone: never before the job was added. */
+function foundGone({ createdAt, updatedAt }: JobStatus): Date {
+  return updatedAt > createdAt ? updatedAt : createdAt;
+}
 
 /** Before all that other tests write: `prune` asks for no queue. */
 const LONG_AGO = Date.UTC(1970, 5, 1);
@@ -45,16 +51,80 @@ export const removal: readonly LawTest[] = [
       const { store, queue } = await fill(kit);
       const [key] = manyJobs(queue) as [StatusUpdate];
       const wrong: string[] = [];
-      for (const query of [{}, { queue: undefined }] as StatusFilter[]) {
-        const isRefused = await Promise.resolve(store.delete?.(query)).then(
-          () => false,
-          () => true,
-        );
-        if (!isRefused) wrong.push(`delete(${show(query)}) was not refused`);
-      }
+      // The last are pages of everything, and no condition.
+      for (const query of [
+        {},
+        { queue: undefined },
+        { limit: 10 },
+        { limit: 1, cursor: undefined },
+      ])
+        if (!(await isRefused(() => store.delete?.(query))))
+          wrong.push(`delete(${show(query)}) was not refused`);
       if ((await store.get(key)) === undefined) wrong.push('rows are gone');
       expectNothing('Delete', kit, 'A delete of everything', wrong);
       await holdRefusals('Delete', kit, (query) => store.delete?.(query));
+    },
+  },
+  {
+    name: 'Delete: of what changes meanwhile, only what still matches',
+    needs,
+    async run(kit) {
+      const store = await kit.open();
+      const told = new JobHistory(undefined, {
+        name: 'job',
+        data: null,
+        metadata: { tenant: 't1' },
+      });
+      const [started, completed] = told.start().complete().snapshots as [
+        StatusUpdate,
+        StatusUpdate,
+      ];
+      const wrong: string[] = [];
+      const metadata = known(kit).includes('metadata')
+        ? [undefined, { tenant: 't1' }]
+        : [undefined];
+      for (let round = 0; round < 6; round++) {
+        const [queue, jobIds] = [newQueue(), Array.from({ length: 50 }, (_, n) => `${n}`)];
+        const of = (snapshot: StatusUpdate) =>
+          jobIds.map((jobId) => ({ ...snapshot, queue, jobId }));
+        await store.write(of(started));
+        const condition = metadata[round % metadata.length];
+        await Promise.all([
+          eachAtOnce(1, of(completed), (each) => store.write([each])),
+          store.delete?.({ queue, status: 'active', metadata: condition }),
+        ]);
+        for (const jobId of jobIds) {
+          const row = await store.get({ queue, jobId });
+          if (row?.status !== 'completed') wrong.push(`${jobId} is ${row?.status ?? 'gone'}`);
+        }
+      }
+      expectNothing('Delete', kit, 'Jobs that completed while active ones were deleted', wrong);
+    },
+  },
+  {
+    name: 'Delete: whoever read a row before does not take what is told afterwards for that',
+    needs,
+    async run(kit) {
+      const store = await kit.open();
+      const { snapshots } = new JobHistory().start().progress(1, 1).complete();
+      const [first, second, last] = snapshots as [StatusUpdate, StatusUpdate, StatusUpdate];
+      const [queue, jobIds] = [newQueue(), Array.from({ length: 300 }, (_, n) => `${n}`)];
+      const of = (snapshot: StatusUpdate) => jobIds.map((jobId) => ({ ...snapshot, queue, jobId }));
+      await store.write(of(first));
+      await Promise.all([
+        // In one batch: the last of it are written long after they were read, if they are read at all.
+        store.write(of(second)),
+        eachAtOnce(5, of(last).toReversed(), async (each) => {
+          await store.delete?.({ queue, jobId: each.jobId });
+          await store.write([each]);
+        }),
+      ]);
+      const wrong: string[] = [];
+      await eachAtOnce(10, jobIds, async (jobId) => {
+        const row = await store.get({ queue, jobId });
+        if (row?.status !== 'completed') wrong.push(`${jobId} is ${row?.status ?? 'gone'}`);
+      });
+      expectNothing('Delete', kit, 'Jobs deleted, and told of again, while others wrote', wrong);
     },
   },
   {
@@ -79,6 +149,22 @@ export const removal: readonly LawTest[] = [
     },
   },
   {
+    name: 'Prune: without a time or an age it is refused',
+    needs: 'prune',
+    async run(kit) {
+      const store = await kit.open();
+      const key = { queue: newQueue(), jobId: '1' };
+      await store.write(keyed(new JobHistory().start().complete().snapshots, key));
+      const wrong: string[] = [];
+      const ages = [undefined, Number.NaN, -1, new Date(Number.NaN), '30d'];
+      for (const options of [{}, ...ages.map((olderThan) => ({ olderThan }))])
+        if (!(await isRefused(() => store.prune?.(options as never))))
+          wrong.push(`prune(${show(options)}) was not refused`);
+      if ((await store.get(key)) === undefined) wrong.push('rows are gone');
+      expectNothing('Prune', kit, 'A prune of who knows what', wrong);
+    },
+  },
+  {
     name: 'Prune: jobs that ended before a time, of the statuses asked for',
     needs: 'prune',
     async run(kit) {
@@ -97,7 +183,7 @@ export const removal: readonly LawTest[] = [
         row.completedAt ??
         row.failedAt ??
         row.cancelledAt ??
-        (row.status === 'removed' ? row.updatedAt : null);
+        (row.status === 'removed' ? foundGone(row) : null);
       let expected = await left();
       const wrong = differences({ rows: MANY }, { rows: expected.length });
       const steps: readonly (readonly [number, readonly JobState[] | undefined])[] = [

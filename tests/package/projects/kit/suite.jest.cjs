@@ -1,4 +1,4 @@
 const { statusStoreConformance } = require('bullmq-job-status/testing');
-const { createStore } = require('./stores.cjs');
+const { createStore } = require('./my-store.js');
 
-statusStoreConformance({ test, createStore, seed: 1 });
+statusStoreConformance({ test, createStore });

@@ -1,5 +1,5 @@
 const { statusStoreConformance } = require('bullmq-job-status/testing');
 const { test } = require('node:test');
-const { createStore } = require('./stores.cjs');
+const { createStore } = require('./my-store.js');
 
-statusStoreConformance({ test, createStore, seed: 1 });
+statusStoreConformance({ test, createStore });

@@ -1,5 +1,5 @@
 import { statusStoreConformance } from 'bullmq-job-status/testing';
 import { test } from 'node:test';
-import { createStore } from './stores.cjs';
+import { createStore } from './my-store.js';
 
-statusStoreConformance({ test, createStore, seed: 1 });
+statusStoreConformance({ test, createStore });
