@@ -1,5 +1,6 @@
 import type { StatusUpdate } from '../types.ts';
-import { JobHistory, USUAL } from './histories.ts';
+import { JobHistory } from './histories.ts';
+import { USUAL } from './payload.ts';
 
 /** The histories that every store must get right, whatever order their snapshots come in. */
 export const CANONICAL: Readonly<Record<string, () => JobHistory>> = {

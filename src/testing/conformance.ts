@@ -1,6 +1,8 @@
-import { kindOf } from '../errors.ts';
+import { within } from '../deadline.ts';
+import { codeOf, kindOf, messageOf } from '../errors.ts';
 import type { StatusFilter, StatusStore } from '../store.ts';
 import { boolean, checkStore, resolve, unlike, wholeNumber, type Rule } from '../validate.ts';
+import { broken, indent, type Law } from './failure.ts';
 import type { Kit, LawTest, OptionalMethod, StoreCapabilities } from './kit.ts';
 import { atomicity } from './laws/atomicity.ts';
 import { attempts } from './laws/attempts.ts';
@@ -11,6 +13,7 @@ import { keys } from './laws/keys.ts';
 import { list } from './laws/list.ts';
 import { merge } from './laws/merge.ts';
 import { order } from './laws/order.ts';
+import { prune } from './laws/prune.ts';
 import { removal } from './laws/removal.ts';
 import { status } from './laws/status.ts';
 import { time } from './laws/time.ts';
@@ -44,7 +47,7 @@ export interface SuiteOptions {
 /** One test of the suite, for a runner of your own. */
 export interface ConformanceTest {
   /** The law that it is about. */
-  readonly law: string;
+  readonly law: Law;
   /** It begins with the law. */
   readonly name: string;
   /** Rejects where the law is broken. @returns whether there was anything to test: the store may lack the method */
@@ -53,6 +56,9 @@ export interface ConformanceTest {
 
 /** How long one test may take: hundreds of round trips. */
 const TIMEOUT_MS = 120_000;
+
+/** Somewhat less, so that it is the kit that tells: writers that wait for each other never end. */
+const LIMIT_MS = TIMEOUT_MS - 5_000;
 
 const TESTS: readonly LawTest[] = [
   ...merge,
@@ -68,6 +74,7 @@ const TESTS: readonly LawTest[] = [
   ...attempts,
   ...list,
   ...removal,
+  ...prune,
 ];
 
 /**
@@ -99,15 +106,20 @@ export function conformanceTests(options: SuiteOptions): ConformanceTest[] {
   const drawn = { seed: seed ?? Math.floor(Math.random() * 2 ** 31), runs, capabilities };
   return TESTS.filter(({ needs }) => needs === undefined || capabilities[needs] !== false).map(
     (test) => ({
-      law: test.name.slice(0, test.name.indexOf(':')),
+      law: lawOf(test.name),
       name: test.name,
       run: () => runTest(test, drawn, createStore),
     }),
   );
 }
 
+/** The law that a test is about. */
+function lawOf(name: string): Law {
+  return name.slice(0, name.indexOf(':')) as Law;
+}
+
 async function runTest(
-  { needs, run }: LawTest,
+  { name, needs, run }: LawTest,
   drawn: Omit<Kit, 'open'>,
   createStore: SuiteOptions['createStore'],
 ): Promise<'held' | 'not there'> {
@@ -118,6 +130,7 @@ async function runTest(
     opened.push(store);
     return store;
   };
+  const kit: Kit = { ...drawn, open };
   try {
     if (needs !== undefined) {
       const isThere = typeof (await open())[needs] === 'function';
@@ -125,7 +138,12 @@ async function runTest(
         throw unlike(`store.${needs}`, 'a method, as capabilities has it', 'none');
       if (!isThere) return 'not there';
     }
-    await run({ ...drawn, open });
+    const late = () => new Error(`It was not done within ${LIMIT_MS / 1_000} s`);
+    await within(LIMIT_MS, run(kit), late).catch((thrown: unknown) => {
+      if (codeOf(thrown) === 'ERR_LAW_BROKEN') throw thrown;
+      const lines = ['The store failed:', ...indent(messageOf(thrown).split('\n'))];
+      throw broken(lawOf(name), kit, lines, [], thrown);
+    });
     return 'held';
   } finally {
     for (const store of opened) await store.close?.();

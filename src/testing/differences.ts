@@ -26,7 +26,21 @@ function differ(path: string, expected: unknown, actual: unknown, isThere = true
       ? Object.is(expected.getTime(), actual.getTime())
       : expected === actual;
   if (isSame) return [];
-  return [`${path === '' ? '' : `${path}: `}expected ${show(expected)}, got ${show(actual)}`];
+  return [`${path === '' ? '' : `${path}: `}expected ${tell(expected, actual)}`];
+}
+
+/** The two as they are shown, or, where they look alike, the first character in which they are not. */
+function tell(expected: unknown, actual: unknown): string {
+  const both = `${show(expected)}, got ${show(actual)}`;
+  if (typeof expected !== 'string' || typeof actual !== 'string') return both;
+  if (show(expected).normalize('NFKC') !== show(actual).normalize('NFKC')) return both;
+  const at = expected.split('').findIndex((unit, n) => unit !== actual[n]);
+  return `${both}: they differ at ${at}, ${escaped(expected, at)} and ${escaped(actual, at)}`;
+}
+
+function escaped(text: string, at: number): string {
+  const units = text.slice(at, at + 4).split('');
+  return units.map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('');
 }
 
 function own(record: Record<string, unknown>, field: string): unknown {

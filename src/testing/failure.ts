@@ -33,16 +33,18 @@ export type Law = keyof typeof LAWS;
 /**
  * @param lines what came instead, or what broke it
  * @param history the snapshots that show it
+ * @param cause what the store threw
  */
 export function broken(
   law: Law,
   kit: Kit,
   lines: readonly string[],
   history: readonly StatusUpdate[] = [],
+  cause?: unknown,
 ): JobStatusError {
   const title = `The law of ${law} is broken. ${LAWS[law]}`;
   const message = [title, ...lines, `Drawn with seed ${kit.seed}, runs ${kit.runs}.`].join('\n');
-  return new JobStatusError('ERR_LAW_BROKEN', message, { updates: history });
+  return new JobStatusError('ERR_LAW_BROKEN', message, { updates: history, cause });
 }
 
 /** Fails unless a list of what is wrong is empty. */

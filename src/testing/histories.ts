@@ -1,5 +1,4 @@
 import { jobKey, type TrackableJob } from '../bullmq.ts';
-import type { Capture } from '../capture.ts';
 import { toStatus } from '../merge.ts';
 import { isFinished } from '../phase.ts';
 import {
@@ -12,6 +11,7 @@ import {
 import { snapshotOf, type JobEvent } from '../snapshot.ts';
 import type { JobStatus, StatusUpdate } from '../types.ts';
 import { foldHistory } from './law.ts';
+import { captureOf, failure, USUAL, type Payload } from './payload.ts';
 
 /*
  * Histories of one job, told as BullMQ would tell them: a model of the queue moves the job, and what
@@ -19,28 +19,7 @@ import { foldHistory } from './law.ts';
  * `queue-snapshot.ts`. Hosts' clocks are off by their skew.
  */
 
-const CAPTURE_ALL: Capture = {
-  fields: { data: true, progress: true, result: true, error: true, metadata: true },
-  maxValueLength: 10_000,
-  redact: (value) => value,
-  metadata: () => null,
-  hookFailed: (hook, thrown) => {
-    throw new Error(`${hook} failed`, { cause: thrown });
-  },
-};
-
 export const START = Date.UTC(2026, 0, 1);
-
-/** What the job's producer gave it. */
-export interface Payload {
-  readonly name: string;
-  readonly data: unknown;
-  readonly metadata: unknown;
-  /** Of a child in a flow, of a scheduler's job, of one that is deduplicated. */
-  readonly lineage?: Pick<TrackableJob, 'parent' | 'repeatJobKey' | 'deduplicationId'>;
-}
-
-export const USUAL: Payload = { name: 'export', data: { n: 1 }, metadata: { tenant: 't1' } };
 
 type MutableJob = { -readonly [field in keyof TrackableJob]: TrackableJob[field] };
 
@@ -139,7 +118,7 @@ export class JobHistory {
       this.#move('failed', { status: 'failed', value: job.failedReason, on: this.#now });
     else this.#putBack(retryIn, host);
     running.latest = this.#emit(
-      { type: 'failed', value: thrown ?? new RangeError(job.failedReason) },
+      { type: 'failed', value: thrown ?? failure(job.failedReason) },
       job,
       host,
     );
@@ -207,7 +186,9 @@ export class JobHistory {
     const row = this.#row(missed);
     if (this.#end === undefined || row === undefined || this.#state !== undefined) return this;
     if (isFinished(row.status) && row.removedFrom === null) return this;
-    return this.#tell(snapshotOfEnd(row, this.#end, this.#job, this.#at(skew), this.#capture()));
+    return this.#tell(
+      snapshotOfEnd(row, this.#end, this.#job, this.#at(skew), captureOf(this.#payload)),
+    );
   }
 
   /** `cancelJob`: a job that waits is taken out of the queue, one that runs is asked to end. */
@@ -232,7 +213,7 @@ export class JobHistory {
       children: this.#children.map((child) => jobKey(child, 'q')),
     };
     const delayedUntil = state === 'delayed' ? this.#delayedUntil : null;
-    return snapshotOfQueued({ ...seen, delayedUntil }, this.#at(skew), this.#capture());
+    return snapshotOfQueued({ ...seen, delayedUntil }, this.#at(skew), captureOf(this.#payload));
   }
 
   /** The row of this very job, as of some snapshots ago. */
@@ -279,7 +260,7 @@ export class JobHistory {
 
   #emit(event: JobEvent, job: TrackableJob, skew: number, previous?: StatusUpdate): StatusUpdate {
     const at = { ...this.#at(skew), worker: `host${skew}` };
-    const snapshot = snapshotOf(event, job, at, this.#capture(), previous);
+    const snapshot = snapshotOf(event, job, at, captureOf(this.#payload), previous);
     if (snapshot === undefined) throw new Error(`no snapshot of ${event.type}`);
     this.snapshots.push(snapshot);
     return snapshot;
@@ -289,9 +270,5 @@ export class JobHistory {
     const now = this.#now + skew;
     this.#sequence = Math.max(this.#sequence + 1, now * 1_000);
     return { queue: this.#key.queue, worker: null, now, sequence: this.#sequence };
-  }
-
-  #capture(): Capture {
-    return { ...CAPTURE_ALL, metadata: () => this.#payload.metadata };
   }
 }

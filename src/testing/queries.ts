@@ -68,11 +68,12 @@ export async function readAll(
 ): Promise<JobStatus[]> {
   const rows: JobStatus[] = [];
   let cursor: string | undefined;
+  let pages = 0;
   do {
     const page: StatusPage = (await store.list?.({ ...query, cursor })) as StatusPage;
     rows.push(...page.items);
     cursor = page.nextCursor ?? undefined;
-    if (rows.length > 20 * MANY) throw new Error('The pages never end: each has a nextCursor');
+    if (++pages > 20 * MANY) throw new Error('The pages never end: each has a nextCursor');
     await between(page);
   } while (cursor !== undefined);
   return rows;

@@ -7,6 +7,9 @@ export interface Broken<Item> {
 /** How many cases are tried at most: a store in a database far away should not take minutes to say so. */
 const MAX_TRIES = 300;
 
+/** How long, in ms: the runner's time limit must not end it before it is said what was found. */
+const MAX_MS = 20_000;
+
 /**
  * Takes away of a case what it takes nothing from, until each of the rest is needed: the halves first, then
  * the quarters, at last one by one.
@@ -22,9 +25,14 @@ export async function shortest<Item>(
   let wrong = await wrongWith(left);
   if (wrong.length === 0) return undefined;
   let tries = 0;
+  const until = performance.now() + MAX_MS;
   for (let size = Math.ceil(left.length / 2); size >= 1;) {
     let isShorter = false;
-    for (let at = left.length - size; at >= 0 && tries < MAX_TRIES; at -= size) {
+    for (
+      let at = left.length - size;
+      at >= 0 && tries < MAX_TRIES && performance.now() < until;
+      at -= size
+    ) {
       const rest = left.toSpliced(at, size);
       if (rest.length === 0) continue;
       tries++;

@@ -4,29 +4,12 @@ import type { StatusUpdate } from '../types.ts';
 import { differences } from './differences.ts';
 import { broken, indent, MAX_LINES, type Law } from './failure.ts';
 import { historyTable } from './history-table.ts';
+import { JobHistory } from './histories.ts';
 import { cut, keyed, newQueue, type Kit } from './kit.ts';
 import { attemptsOf, foldHistory } from './law.ts';
-import { shortest } from './shortest.ts';
+import { shortestAlone, shortestTogether, type Check, type Way } from './narrowing.ts';
 
 /* Telling a store histories, and holding its rows against what `mergeStatus` makes of the same. */
-
-/** How the snapshots of a history come to a store. */
-const WAYS = {
-  'each in a write of its own, one after the other': async (store, history) => {
-    for (const snapshot of history) await store.write([snapshot]);
-  },
-  'all in one write': (store, history) => store.write(history),
-  'each in a write of its own, all at once': async (store, history) => {
-    await Promise.all(history.map((snapshot) => store.write([snapshot])));
-  },
-} as const satisfies Record<
-  string,
-  (store: StatusStore, history: readonly StatusUpdate[]) => Promise<void>
->;
-
-type Way = keyof typeof WAYS;
-
-const ALL_WAYS = Object.keys(WAYS) as Way[];
 
 /** Reads of one row after the other take long; too many at once, a database does not bear. */
 const READERS = 10;
@@ -52,9 +35,6 @@ export async function wrongAttempts(
   return differences({ attempts: attemptsOf(told) }, { attempts });
 }
 
-/** What is wrong of a job, by all that was told of it. */
-export type Check = typeof wrongRow;
-
 /**
  * Holds the rows of many jobs against what was told of each. Of the first one that is wrong it tells the
  * shortest history that is wrong by itself.
@@ -78,7 +58,9 @@ export async function holdRows(
   const [first] = found.keys();
   if (first === undefined) return;
   const history = histories[first] ?? [];
-  const alone = await shortestAlone(store, history, how, check);
+  const alone =
+    (await shortestAlone(store, history, how, check)) ??
+    (await shortestTogether(store, histories, how, check));
   const { items, wrong } = alone ?? { items: history, wrong: found.get(first) ?? [] };
   const lines = [
     alone === undefined
@@ -89,41 +71,6 @@ export async function holdRows(
     ...indent(wrong.slice(0, MAX_LINES)),
   ];
   throw broken(law, kit, lines, items);
-}
-
-/** The shortest of a history that goes wrong by itself: told as it was, else in another way, or backwards. */
-async function shortestAlone(
-  store: StatusStore,
-  history: readonly StatusUpdate[],
-  how: Way,
-  check: Check,
-) {
-  for (const way of [how, ...ALL_WAYS.filter((each) => each !== how)]) {
-    for (const order of [history, history.toReversed()]) {
-      const found = await shortest(order, (items) => wrongAlone(store, items, way, check));
-      if (found !== undefined) return { ...found, way };
-    }
-  }
-  return undefined;
-}
-
-/** How often a history is told again that went wrong as writers met: it need not each time. */
-const MEETINGS = 5;
-
-async function wrongAlone(
-  store: StatusStore,
-  history: readonly StatusUpdate[],
-  how: Way,
-  check: Check,
-): Promise<readonly string[]> {
-  const tries = how.endsWith('at once') ? MEETINGS : 1;
-  for (let n = 0; n < tries; n++) {
-    const told = keyed(history, { queue: newQueue(), jobId: '1' });
-    await WAYS[how](store, told);
-    const wrong = await check(store, told);
-    if (wrong.length > 0) return wrong;
-  }
-  return [];
 }
 
 /** Gives each history a key of its own in one new queue. */
@@ -162,4 +109,17 @@ export async function tellAtOnce(
   { writers, max, seed }: { writers: number; max: number; seed: number },
 ): Promise<void> {
   await eachAtOnce(writers, cut(snapshots, max, seed), (batch) => store.write(batch));
+}
+
+/** Whether a row that one store writes is in the other; where it is not, each has its own, as in memory. */
+export async function shareRows(
+  kit: Kit,
+  [store, other]: readonly [StatusStore, StatusStore],
+): Promise<boolean> {
+  const key = { queue: newQueue(), jobId: '1' };
+  await store.write(keyed(new JobHistory().start().snapshots, key));
+  const isThere = (await other.get(key)) !== undefined;
+  if (!isThere && kit.capabilities.shared === true)
+    throw broken('Atomicity', kit, ['The second store does not see the rows of the first.']);
+  return isThere;
 }

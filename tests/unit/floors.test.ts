@@ -53,10 +53,10 @@ const FLOORS: readonly (readonly string[])[] = [
   ['stores/matching.ts', 'stores/prune.ts', 'stores/supabase-api.ts'],
   ['stores/*.ts'],
   // The kit: what it tells stores, how it holds them to it, its tests, one law a file.
-  ['testing/{differences,shortest,law,through-batcher}.ts'],
+  ['testing/{differences,shortest,law,payload,through-batcher}.ts'],
   ['testing/histories.ts'],
   ['testing/{canonical,random-histories,kit}.ts'],
-  ['testing/{failure,many-jobs,history-table}.ts'],
+  ['testing/{failure,many-jobs,history-table,narrowing}.ts'],
   ['testing/telling.ts', 'testing/queries.ts'],
   ['testing/laws/*.ts'],
   ['testing/conformance.ts'],

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { StatusStore } from '../../store.ts';
 import type { StatusUpdate } from '../../types.ts';
+import { messageOf } from '../../errors.ts';
 import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
 import { keyed, newQueue, shuffles, type LawTest } from '../kit.ts';
 import { randomHistories } from '../random-histories.ts';
-import { holdRows, sideBySide, wrongRow } from '../telling.ts';
+import { holdRows, shareRows, sideBySide, wrongRow } from '../telling.ts';
 import { throughBatcher } from '../through-batcher.ts';
 
 /** The store as it is on a bad night: of five writes one fails before it is done, one after. */
@@ -63,6 +64,28 @@ export const delivery: readonly LawTest[] = [
     },
   },
   {
+    name: 'Delivery: what was read before a write is read anew after it, in another store too',
+    async run(kit) {
+      const stores = [await kit.open(), await kit.open()] as const;
+      const areShared = await shareRows(kit, stores);
+      const told = keyed(new JobHistory().start().progress().complete().snapshots, {
+        queue: newQueue(),
+        jobId: '1',
+      });
+      const [key] = told as [StatusUpdate];
+      const wrong: string[] = [];
+      for (const at of told.keys()) {
+        for (const store of stores) await store.get(key);
+        await stores[0].write(told.slice(at, at + 1));
+        for (const store of areShared ? stores : stores.slice(0, 1)) {
+          const found = await wrongRow(store, told.slice(0, at + 1));
+          wrong.push(...found.map((line) => `after write ${at + 1}: ${line}`));
+        }
+      }
+      expectNothing('Delivery', kit, 'A row that is read before each write and after it', wrong);
+    },
+  },
+  {
     name: 'Delivery: what is no snapshot is rejected, and the store goes on',
     async run(kit) {
       const store = await kit.open();
@@ -73,8 +96,11 @@ export const delivery: readonly LawTest[] = [
         if (!(await isRejected(async () => store.write([bad]))))
           wrong.push(`a write of a snapshot ${what} resolved: its error was swallowed`);
         const good = keyed(new JobHistory().start().snapshots, key);
-        await store.write(good);
-        wrong.push(...(await wrongRow(store, good)).map((line) => `and a good one then: ${line}`));
+        const found = await store.write(good).then(
+          () => wrongRow(store, good),
+          (thrown: unknown) => [`rejected: ${messageOf(thrown)}`],
+        );
+        wrong.push(...found.map((line) => `and a good one then: ${line}`));
       }
       expectNothing('Delivery', kit, 'Writes that can only fail', wrong);
     },

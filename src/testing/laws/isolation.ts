@@ -41,6 +41,19 @@ export const isolation: readonly LawTest[] = [
     },
   },
   {
+    name: 'Isolation: a batch that was given to write stays as it is, in its order too',
+    async run(kit) {
+      const store = await kit.open();
+      const batch = ['3', '1', '2'].flatMap((jobId) =>
+        changeable().map((update) => ({ ...update, jobId })),
+      );
+      const before = structuredClone(batch);
+      await store.write(batch);
+      const wrong = differences({ updates: before }, { updates: batch });
+      expectNothing('Isolation', kit, 'After a write of three jobs', wrong);
+    },
+  },
+  {
     name: 'Isolation: a row that get gave may be changed, and the next is as before',
     async run(kit) {
       const store = await kit.open();

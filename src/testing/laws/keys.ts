@@ -143,7 +143,7 @@ export const keys: readonly LawTest[] = [
       const store = await kit.open();
       const queue = newQueue();
       await store.write(ofKeys([{ queue, jobId: '1' }]).flat());
-      const others = ['', '2', '1 ', ' 1', '01', '*', '%', '_', ':1'];
+      const others = ['', '2', '1 ', ' 1', '01', '*', '%', '_', ':1', 'constructor', '__proto__'];
       const wrong: string[] = [];
       await eachAtOnce(5, others, async (jobId) => {
         const row = await store.get({ queue, jobId });

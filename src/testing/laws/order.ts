@@ -55,6 +55,15 @@ export const order: readonly LawTest[] = [
     },
   },
   {
+    name: 'Order: by the attempt as a number, so that the tenth comes after the ninth',
+    async run(kit) {
+      const history = new JobHistory();
+      for (let attempt = 1; attempt <= 10; attempt++) history.start().fail(1, 0);
+      const last = history.start().complete().snapshots.slice(-6);
+      await holdStepByStep('Order', kit, ordersOf(last, kit.seed), 2);
+    },
+  },
+  {
     name: 'Order: random histories, shuffled, one snapshot at a time',
     async run(kit) {
       const histories = randomHistories(kit).map(

@@ -1,6 +1,6 @@
 import { eachAtOnce } from '../../at-once.ts';
 import type { StatusFilter } from '../../store.ts';
-import type { JobState, JobStatus, StatusUpdate } from '../../types.ts';
+import type { StatusUpdate } from '../../types.ts';
 import { differences, show } from '../differences.ts';
 import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
@@ -11,14 +11,6 @@ import { CONDITIONS, fill, holdRefusals, isRefused, known } from '../queries.ts'
 
 const needs = 'delete';
 
-/** When a row was found to be of a job that is gone: never before the job was added. */
-function foundGone({ createdAt, updatedAt }: JobStatus): Date {
-  return updatedAt > createdAt ? updatedAt : createdAt;
-}
-
-/** Before all that other tests write: `prune` asks for no queue. */
-const LONG_AGO = Date.UTC(1970, 5, 1);
-
 export const removal: readonly LawTest[] = [
   {
     name: 'Delete: what matches, and nothing else, and it says how many',
@@ -27,6 +19,9 @@ export const removal: readonly LawTest[] = [
       const filters: StatusFilter[] = known(kit).map((field) => ({
         [field]: CONDITIONS[field][1] ?? CONDITIONS[field][0],
       }));
+      // A list of none matches nothing, and not everything.
+      for (const field of ['jobId', 'status'] as const)
+        if (known(kit).includes(field)) filters.push({ [field]: [] });
       for (const filter of filters) {
         const { store, reference, queue } = await fill(kit);
         const jobs = manyJobs(queue).concat(manyJobs(`${queue}-2`));
@@ -40,6 +35,11 @@ export const removal: readonly LawTest[] = [
           if ((expected === undefined) !== (row === undefined))
             wrong.push(`${show(key)} is ${row === undefined ? 'gone' : 'still there'}`);
         }
+        const left = await reference.count({ queue });
+        const counted = await store.count?.({ queue });
+        if (counted !== undefined) wrong.push(...differences({ count: left }, { count: counted }));
+        const listed = (await store.list?.({ queue, limit: MANY + 1 }))?.items.length;
+        if (listed !== undefined) wrong.push(...differences({ listed: left }, { listed }));
         expectNothing('Delete', kit, `delete(${show({ ...filter, queue })})`, wrong);
       }
     },
@@ -146,69 +146,6 @@ export const removal: readonly LawTest[] = [
       await store.write(last);
       wrong.push(...(await wrongRow(store, last)));
       expectNothing('Delete', kit, 'A job of two attempts, deleted and told of again', wrong);
-    },
-  },
-  {
-    name: 'Prune: without a time or an age it is refused',
-    needs: 'prune',
-    async run(kit) {
-      const store = await kit.open();
-      const key = { queue: newQueue(), jobId: '1' };
-      await store.write(keyed(new JobHistory().start().complete().snapshots, key));
-      const wrong: string[] = [];
-      const ages = [undefined, Number.NaN, -1, new Date(Number.NaN), '30d'];
-      for (const options of [{}, ...ages.map((olderThan) => ({ olderThan }))])
-        if (!(await isRefused(() => store.prune?.(options as never))))
-          wrong.push(`prune(${show(options)}) was not refused`);
-      if ((await store.get(key)) === undefined) wrong.push('rows are gone');
-      expectNothing('Prune', kit, 'A prune of who knows what', wrong);
-    },
-  },
-  {
-    name: 'Prune: jobs that ended before a time, of the statuses asked for',
-    needs: 'prune',
-    async run(kit) {
-      const store = await kit.open();
-      const before = (ms: number) => new Date(LONG_AGO + ms);
-      await store.prune?.({ olderThan: before(1_000) });
-      const queue = newQueue();
-      const told = manyJobs(queue, LONG_AGO);
-      await store.write(told);
-      const ids = [...new Set(told.map(({ jobId }) => jobId))];
-      const left = async () => {
-        const rows = await Promise.all(ids.map((jobId) => store.get({ queue, jobId })));
-        return rows.filter((row) => row !== undefined);
-      };
-      const endOf = (row: Awaited<ReturnType<typeof left>>[0]) =>
-        row.completedAt ??
-        row.failedAt ??
-        row.cancelledAt ??
-        (row.status === 'removed' ? foundGone(row) : null);
-      let expected = await left();
-      const wrong = differences({ rows: MANY }, { rows: expected.length });
-      const steps: readonly (readonly [number, readonly JobState[] | undefined])[] = [
-        [25, ['failed']],
-        [25, ['completed', 'removed']],
-        [25, undefined],
-        [1_000, undefined],
-      ];
-      for (const [ms, statuses] of steps) {
-        const goes = (row: (typeof expected)[0]) => {
-          const end = endOf(row);
-          return end !== null && end < before(ms) && (statuses?.includes(row.status) ?? true);
-        };
-        const pruned = await store.prune?.({ olderThan: before(ms), statuses: statuses as never });
-        const rest = expected.filter((row) => !goes(row));
-        const idsOf = (rows: typeof expected) => rows.map((row) => row.jobId).toSorted();
-        wrong.push(
-          ...differences(
-            { pruned: expected.length - rest.length, left: idsOf(rest) },
-            { pruned, left: idsOf(await left()) },
-          ).map((line) => `ended ${ms} ms on, ${show(statuses)}: ${line}`),
-        );
-        expected = rest;
-      }
-      expectNothing('Prune', kit, `Of ${MANY} jobs of ${before(0).toISOString()}`, wrong);
     },
   },
 ];

@@ -9,6 +9,7 @@ const LAST = Date.parse('9999-12-31T23:59:59.994Z');
 
 /** Where calendars, counters and clocks have their edges. */
 const EDGES = [
+  0,
   1,
   999,
   1_000,
@@ -22,7 +23,7 @@ const EDGES = [
   // Clocks of the north and the south go forwards and back: an hour that is not, an hour that is twice.
   ...['2026-03-29T01:00:00.001Z', '2026-10-25T00:30:00.999Z', '2026-10-25T01:30:00.999Z'],
   ...['2026-03-08T10:30:00.007Z', '2026-11-01T08:30:00.007Z', '2026-11-01T09:30:00.007Z'],
-  ...['2026-04-04T15:45:00.070Z', '2026-10-03T15:45:00.070Z'],
+  ...['2026-04-04T15:15:00.070Z', '2026-10-03T15:45:00.070Z'],
 ].map((time) => new Date(time).getTime());
 
 /** A job added at any time, in whose row every time is another. */
