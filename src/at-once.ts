@@ -21,7 +21,12 @@ export async function eachAtOnce<Item>(
       const next = left.next();
       isDone = next.done === true;
       if (next.done) return;
-      await act(next.value).catch((error: unknown) => failures.push(error));
+      // What throws before it gives a promise fails in the same way.
+      try {
+        await act(next.value);
+      } catch (error) {
+        failures.push(error);
+      }
     }
   }
 

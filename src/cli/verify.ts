@@ -1,9 +1,8 @@
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { inspect, styleText } from 'node:util';
 import { InvalidArgumentError, type Command } from 'commander';
-import type { ConformanceTest, SuiteOptions } from 'bullmq-job-status/testing';
-import { codeOf, messageOf } from '../errors.ts';
+import type { ConformanceTest } from 'bullmq-job-status/testing';
+import { messageOf } from '../errors.ts';
+import { loadStoreModule } from './store-module.ts';
 
 interface VerifyFlags {
   readonly export?: string;
@@ -14,8 +13,10 @@ interface VerifyFlags {
 
 const NOTES = `
 The module exports a function createStore, or a default one, that makes a store each time it is called; and, where
-the store does less than its methods promise, capabilities. Every test has queues of its own and leaves its rows
-there, but for prune, which deletes what ended before June 1970.
+there are such, createUnavailableStore, for one whose database is out of reach, and capabilities.
+
+Never run it on rows that you need: it asks to delete and to prune everything, which a right store refuses and a wrong
+one does. Its own rows, in queues named kit-..., stay.
 Exit code: 0 where every law holds, 1 where one is broken or could not be tested.
 
 Examples:
@@ -33,7 +34,7 @@ export function addVerify(program: Command): void {
     .option('--export <name>', 'what makes the store (default: createStore, else default)')
     .option(
       '--seed <number>',
-      'what all that is random is drawn from (default: by lot)',
+      'what all that is random is drawn from (default: random)',
       wholeNumber(0, Number.MAX_SAFE_INTEGER),
     )
     .option('--runs <number>', 'how many random histories', wholeNumber(1, 100_000), 200)
@@ -45,13 +46,13 @@ export function addVerify(program: Command): void {
 async function verify(path: string, flags: VerifyFlags): Promise<void> {
   // By its own name: the kit stays out of this file, which would double in weight.
   const { conformanceTests, throughBatcher } = await import('bullmq-job-status/testing');
-  const { createStore, capabilities } = await load(path, flags.export);
+  const { createStore, ...options } = await loadStoreModule(path, flags.export);
   const { seed = Math.floor(Math.random() * 2 ** 31), runs } = flags;
   const make = async () => {
     const store = await createStore();
     return flags.throughBatcher ? throughBatcher(store) : store;
   };
-  const tests = conformanceTests({ createStore: make, capabilities, seed, runs });
+  const tests = conformanceTests({ ...options, createStore: make, seed, runs });
   const outcomes: Outcome[] = [];
   for (const law of new Set(tests.map((test) => test.law))) {
     const came: Outcome[] = [];
@@ -59,7 +60,7 @@ async function verify(path: string, flags: VerifyFlags): Promise<void> {
     outcomes.push(...came);
     console.log([lineOf(law, came), ...failuresOf(came)].join('\n'));
   }
-  console.log(verdict(outcomes, seed));
+  console.log(verdict(outcomes, { ...flags, seed }));
   const isRight = outcomes.every(({ failure }) => failure === undefined);
   // What the store's module has opened, it may keep open; what was printed must be out before.
   process.stdout.write('', () => process.exit(isRight ? 0 : 1));
@@ -111,39 +112,15 @@ function indented(text: string): string {
   return text.replaceAll(/^/gm, '  ');
 }
 
-function verdict(outcomes: readonly Outcome[], seed: number): string {
+function verdict(
+  outcomes: readonly Outcome[],
+  { seed, runs, throughBatcher }: VerifyFlags,
+): string {
   const failed = outcomes.filter(({ failure }) => failure !== undefined).length;
   const tested = outcomes.filter(({ held, failure }) => held || failure !== undefined).length;
   if (failed === 0) return `Right: all ${tested} tests hold (seed ${seed})`;
-  return `Not right: ${failed} of ${tested} tests fail. The same again: --seed ${seed}`;
-}
-
-/** What a module of the user's makes stores with. */
-async function load(path: string, name: string | undefined): Promise<SuiteOptions> {
-  const module = await importModule(path);
-  const names = name === undefined ? ['createStore', 'default'] : [name];
-  const createStore = names.map((each) => module[each]).find((each) => typeof each === 'function');
-  if (createStore === undefined) {
-    const exported = Object.keys(module).join(', ') || 'nothing';
-    throw new Error(
-      `${path} has to export a function ${names.join(' or ')} that makes a store; it exports ${exported}`,
-    );
-  }
-  const { capabilities } = module as Pick<SuiteOptions, 'capabilities'>;
-  return { createStore: createStore as SuiteOptions['createStore'], capabilities };
-}
-
-async function importModule(path: string): Promise<Record<string, unknown>> {
-  const { href } = pathToFileURL(resolve(path));
-  try {
-    return (await import(href)) as Record<string, unknown>;
-  } catch (cause) {
-    const hint =
-      codeOf(cause) === 'ERR_UNKNOWN_FILE_EXTENSION'
-        ? ': this Node runs no TypeScript; compile it first, or take Node 22.18 or newer'
-        : `: ${messageOf(cause)}`;
-    throw new Error(`${path} can't be loaded${hint}`, { cause });
-  }
+  const same = `--seed ${seed} --runs ${runs}${throughBatcher ? ' --through-batcher' : ''}`;
+  return `Not right: ${failed} of ${tested} tests fail. The same again: ${same}`;
 }
 
 function wholeNumber(least: number, greatest: number) {

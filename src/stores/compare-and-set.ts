@@ -83,11 +83,20 @@ export function compareAndSetStore<Version>(
   /** What stands of some jobs, by their keys. */
   async function readAll(keys: readonly JobKey[]) {
     const found = new Map<string, { version: Version; row: StoredStatus }>();
+    const asked = new Set(keys.map(keyOf));
     const answer: unknown = await backing.read(keys);
     if (!Array.isArray(answer)) throw unlike('read(…)', 'a promise of a list', kindOf(answer));
     for (const each of answer as (VersionedStatus<Version> | undefined)[]) {
       if (each === undefined || each === null) continue;
       const row = revive(each.row);
+      if (!asked.has(keyOf(row)))
+        throw unlike(
+          'read(…)',
+          'rows of the keys that were asked for: do two keys share a record?',
+          `that of ${describe(row.queue)}, ${describe(row.jobId)}`,
+        );
+      if (each.version === undefined)
+        throw unlike('version', 'what changes with each write', 'undefined');
       found.set(keyOf(row), { version: each.version, row });
     }
     return found;
@@ -122,6 +131,7 @@ export function compareAndSetStore<Version>(
         const current = await readAll(left.map(({ queue, jobId }) => ({ queue, jobId })));
         const isLeft = new Set<StatusUpdate>();
         await eachAtOnce(AT_ONCE, left, async (told) => {
+          signal?.throwIfAborted();
           if (!(await merge(told, current.get(keyOf(told))))) isLeft.add(told);
         });
         left = left.filter((told) => isLeft.has(told));
@@ -157,13 +167,37 @@ function outrun(left: readonly StatusUpdate[]): JobStatusError {
 function revive(row: SerializedStatus): StoredStatus {
   if (typeof row !== 'object' || row === null)
     throw unlike('row', 'one that compareAndSet was given, or JSON.parse of that', kindOf(row));
-  const { createdAt, updatedAt, delayedUntil } = row;
+  const { delayedUntil } = { ...NONE, ...row };
   return toStored({
+    ...NONE,
     ...row,
-    createdAt: new Date(createdAt),
-    updatedAt: new Date(updatedAt),
-    delayedUntil: delayedUntil === null ? null : new Date(delayedUntil),
+    createdAt: toTime('createdAt', row.createdAt),
+    updatedAt: toTime('updatedAt', row.updatedAt),
+    delayedUntil: delayedUntil === null ? null : toTime('delayedUntil', delayedUntil),
   });
+}
+
+/** What rows have not that an older version of this package wrote. */
+const NONE = {
+  delayedUntil: null,
+  removedFrom: null,
+  cancellation: null,
+  parent: null,
+  children: null,
+  schedulerId: null,
+  deduplicationId: null,
+  altered: null,
+  queuedOn: null,
+  attemptEndedOn: null,
+  attemptFailed: false,
+  earlierAttempts: [],
+} as const satisfies Partial<StoredStatus>;
+
+function toTime(field: string, value: Date | string): Date {
+  const time = new Date(value);
+  if (Number.isNaN(time.getTime()))
+    throw unlike(`row.${field}`, 'a time, or its ISO text', kindOf(value));
+  return time;
 }
 
 /**

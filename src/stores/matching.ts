@@ -11,7 +11,8 @@ import { resolveQuery, type ResolvedFilter } from './query.ts';
  *   every row
  */
 export function statusMatcher(query?: StatusQuery): (row: JobStatus) => boolean {
-  const { filter } = resolveQuery(query);
+  // A cursor is the store's own text.
+  const { filter } = resolveQuery(query && { ...query, cursor: undefined });
   return (row) => matches(row, filter);
 }
 

@@ -7,7 +7,7 @@ import { inspect } from 'node:util';
 export function differences(expected: unknown, actual: unknown): string[] {
   if (!isRecord(expected) || !isRecord(actual)) return differ('', expected, actual);
   return Object.entries(expected).flatMap(([field, value]) =>
-    differ(field, value, actual[field], Object.hasOwn(actual, field)),
+    differ(field, value, actual[field], field in actual),
   );
 }
 
@@ -58,7 +58,7 @@ export function isDate(value: unknown): value is Date {
 
 /** Any object but those with a meaning of their own: rows may be of a class or of none. */
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return Object.prototype.toString.call(value) === '[object Object]';
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !isDate(value);
 }
 
 /** A value on one line, short enough to be read. */

@@ -1,4 +1,5 @@
 import type { StatusUpdate } from '../types.ts';
+import { keyOf } from '../key.ts';
 import { show } from './differences.ts';
 
 type Field = keyof StatusUpdate;
@@ -29,7 +30,9 @@ export function historyTable(
   const start = Math.min(...history.map(({ createdAt }) => createdAt.getTime()));
   const about = new Set(wrong.map((line) => /^\w*/.exec(line)?.[0]));
   const others = Object.keys(history[0] ?? {}) as Field[];
+  const isOfMany = new Set(history.map(keyOf)).size > 1;
   const fields = [
+    ...(isOfMany ? (['queue', 'jobId'] as const) : []),
     ...ORDERING,
     ...others.filter((field) => about.has(field) && !ORDERING.includes(field)),
   ];

@@ -16,12 +16,14 @@ export interface StoreCapabilities {
   readonly prune?: boolean | undefined;
   /**
    * Whether stores that are made one after the other have the same rows, as those of a database have. Then no
-   * writer may undo another's, in whatever process. @default tested where they have
+   * writer may undo another's. Two stores of one process are tried: a lock that only this process knows passes,
+   * and is wrong all the same. @default tested where they have
    */
   readonly shared?: boolean | undefined;
   /**
    * The conditions that `list`, `count` and `delete` know, `queue` among them. Each of the others must be
-   * refused: one that is passed over matches rows that nobody asked for. @default all of them
+   * refused: ignored, it would match rows that nobody asked for. Trackers ask by `queue` and `jobId`, and
+   * `reconcile` by `status`, `finishedFrom` and `updatedBefore`, too. @default all of them
    */
   readonly filters?: readonly (keyof StatusFilter)[] | undefined;
 }
@@ -35,6 +37,8 @@ export interface Kit {
   readonly capabilities: StoreCapabilities;
   /** A store, to be closed after the test. */
   open(): Promise<StatusStore>;
+  /** One whose database is out of reach, where its author makes such. */
+  readonly openUnavailable: (() => Promise<StatusStore>) | undefined;
 }
 
 /** One test, named by the law that it is about. */
@@ -42,7 +46,17 @@ export interface LawTest {
   readonly name: string;
   /** What the test needs of the store beside `write` and `get`. */
   readonly needs?: OptionalMethod;
-  readonly run: (kit: Kit) => Promise<void>;
+  /** @returns whether there was anything to test, where that depends on the store or the process */
+  readonly run: (kit: Kit) => Promise<void> | Promise<'not there' | undefined>;
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** One at a time, for tests that reach beyond their own queues, where a runner runs many at once. */
+export function alone<T>(run: () => Promise<T>): Promise<T> {
+  const turn = last.then(run);
+  last = turn.catch(() => {});
+  return turn;
 }
 
 /** The name of a queue that nobody else has, in a database that many runs share. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { StatusUpdate } from '../types.ts';
+import { resolve, unlike, wholeNumber, type Rule } from '../validate.ts';
 import { JobHistory } from './histories.ts';
 
 /** Text with all that quotes, escapes and encodings may stumble over, and some that looks like JSON. */
@@ -185,14 +186,31 @@ export const randomHistory: fc.Arbitrary<StatusUpdate[]> = randomHistoryOfQueues
   ({ snapshots }) => snapshots,
 );
 
+/** What all that is random is drawn from. */
+export const A_SEED: Rule = {
+  expected: 'a whole number',
+  holds: (value) => Number.isSafeInteger(value),
+};
+
+/** Of random histories: which, and how many. */
+export const DRAWING = { seed: A_SEED, runs: wholeNumber(200, 1, 100_000) };
+
 /**
  * Histories of jobs as they may happen: attempts on hosts whose clocks are apart, stalls, delays, retries by
  * hand, ids used again, removals, cancellations, and values of all kinds. Each is what was told of one job, in
  * the order in which it happened; its key is for you to set.
  *
  * @param options.seed the same seed gives the same histories
- * @param options.runs how many
+ * @param options.runs how many, 1 to 100,000. @default 200
+ * @throws {InvalidArgumentError} where an option is not what it must be
  */
-export function randomHistories(options: { seed: number; runs: number }): StatusUpdate[][] {
-  return fc.sample(randomHistory, { seed: options.seed, numRuns: options.runs });
+export function randomHistories(options: { seed: number; runs?: number }): StatusUpdate[][] {
+  const { seed, runs } = resolve('options', options, DRAWING) as { seed: number; runs: number };
+  if (seed === undefined) throw unlike('options.seed', A_SEED.expected, 'undefined');
+  return drawHistories({ seed, runs });
+}
+
+/** The same, of options that were checked. */
+export function drawHistories({ seed, runs }: { seed: number; runs: number }): StatusUpdate[][] {
+  return fc.sample(randomHistory, { seed, numRuns: runs });
 }

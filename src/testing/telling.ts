@@ -73,6 +73,9 @@ export async function holdRows(
   throw broken(law, kit, lines, items);
 }
 
+/** What trackers write at once unless they are told to write more. */
+const MAX_BATCH = 500;
+
 /** Gives each history a key of its own in one new queue. */
 export function sideBySide(histories: readonly (readonly StatusUpdate[])[]): StatusUpdate[][] {
   const queue = newQueue();
@@ -95,7 +98,9 @@ export async function holdStepByStep(
   const steps = Math.max(...jobs.map((job) => job.length));
   const how = 'each in a write of its own, one after the other';
   for (let step = 0; step < steps; step++) {
-    await store.write(jobs.flatMap((job) => job.slice(step, step + 1)));
+    const batch = jobs.flatMap((job) => job.slice(step, step + 1));
+    for (let at = 0; at < batch.length; at += MAX_BATCH)
+      await store.write(batch.slice(at, at + MAX_BATCH));
     const seen = jobs.slice(0, watched).map((job) => job.slice(0, step + 1));
     await holdRows(law, kit, store, seen, how, check);
   }

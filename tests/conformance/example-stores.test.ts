@@ -60,7 +60,7 @@ describe.each(EXAMPLES)('$name.ts', ({ open, capabilities }) => {
   statusStoreConformance({ test, createStore: open, capabilities });
 
   describe('through the batcher', () => {
-    const createStore = async () => throughBatcher(await open(), { flushTimeoutMs: 1_500 });
+    const createStore = async () => throughBatcher(await open());
     statusStoreConformance({ test, createStore, capabilities, runs: 50 });
   });
 });

@@ -1,8 +1,23 @@
+import { createClient } from '@supabase/supabase-js';
+import type { StatusStore } from 'bullmq-job-status';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
+import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import { statusStoreConformance, throughBatcher } from 'bullmq-job-status/testing';
+import { Pool } from 'pg';
 import { describe, test } from 'vitest';
+import WebSocket from 'ws';
 import { STORES } from '../support/stores.ts';
 
 /* The public kit on every store that ships; on one of each kind also as trackers write to it. */
+
+const OPTIONS = { realtime: { transport: WebSocket as never } };
+
+/** On a port where nobody listens. */
+const UNAVAILABLE: Readonly<Record<string, () => StatusStore>> = {
+  Postgres: () => new PostgresStatusStore(new Pool({ host: '127.0.0.1', port: 1 })),
+  Supabase: () =>
+    new SupabaseStatusStore(createClient('http://127.0.0.1:1', 'sb_secret_none', OPTIONS)),
+};
 
 const THROUGH_BATCHER = ['memory', 'Supabase', 'Postgres'];
 
@@ -10,11 +25,12 @@ describe.each(Object.entries(STORES))('%s store', (name, newStore) => {
   const createStore = () => newStore({ table: 'conformance' });
   const capabilities = { attempts: true, list: true, count: true, delete: true, prune: true };
 
-  statusStoreConformance({ test, createStore, capabilities });
+  const createUnavailableStore = UNAVAILABLE[name];
+  statusStoreConformance({ test, createStore, createUnavailableStore, capabilities });
 
   if (!THROUGH_BATCHER.includes(name)) return;
   describe('through the batcher', () => {
-    const throughIt = () => throughBatcher(createStore(), { flushTimeoutMs: 1_500 });
+    const throughIt = () => throughBatcher(createStore());
     statusStoreConformance({ test, createStore: throughIt, capabilities, runs: 50 });
   });
 });

@@ -87,9 +87,23 @@ test('a store that is wrong is told how, and by which seed it is wrong again', a
   expect(stdout).toMatch(/^✓ Keys +\d+$/m);
   expect(stdout).toContain('    The law of Order is broken. Which of two snapshots is newer');
   expect(stdout).toContain("      status: expected 'completed', got 'active'\n");
-  expect(stdout).toMatch(/Not right: \d+ of \d+ tests fail\. The same again: --seed 7\n$/);
+  expect(stdout).toMatch(
+    /Not right: \d+ of \d+ tests fail\. The same again: --seed 7 --runs 200\n$/,
+  );
   const withoutQueues = (text: string) => text.replaceAll(/kit-[\da-f-]{36}/g, 'kit-…');
   expect(withoutQueues((await run()).stdout)).toBe(withoutQueues(stdout));
+});
+
+test('what compilers make of a default export is found', async () => {
+  const name = `store-${++modules}.cjs`;
+  const code = `exports.__esModule = true;
+    const { MemoryStatusStore } = require('bullmq-job-status');
+    exports.default = () => new MemoryStatusStore();
+    exports.capabilities = { prune: false, list: false };`;
+  writeFileSync(join(cwd, name), code);
+  const { stdout, exitCode } = await cli(['verify', `./${name}`, '--runs', '5'], { cwd });
+  expect(exitCode).toBe(0);
+  expect(stdout).not.toMatch(/Prune|List/);
 });
 
 test('what the store throws is shown with where', async () => {
@@ -105,22 +119,41 @@ test('what the store throws is shown with where', async () => {
 describe('what is no store', () => {
   const failed = (stderr: string) => ({ stdout: '', stderr, exitCode: 1 });
 
-  test('a module that is not there', async () => {
-    const { stderr, exitCode } = await cli(['verify', './none.mjs'], { cwd });
-    expect(exitCode).toBe(1);
-    expect(stderr).toMatch(/^error: \.\/none\.mjs can't be loaded: Cannot find module .*\n$/);
+  test('a module that is not there, or breaks', async () => {
+    const { stdout, stderr, exitCode } = await cli(['verify', './none.mjs'], { cwd });
+    expect({ stdout, stderr, exitCode }).toEqual(failed('error: There is no file ./none.mjs\n'));
+    const broken = await verify("throw new Error('no driver');");
+    expect(broken.exitCode).toBe(1);
+    expect(broken.stderr).toMatch(
+      /can't be loaded: Error: no driver\n +at file:.*store-\d+\.mjs:1:/,
+    );
   });
 
-  test('a module that makes none', async () => {
-    expect(await verify('export const store = {};')).toEqual(
+  test.each([
+    [
+      'export const store = {};',
+      'createStore or default',
+      'store (an object with the keys (none))',
+    ],
+    ['export const createStore = 5;', 'createStore or default', 'createStore (a number)'],
+    ['export default class Store {}', 'createStore or default', 'default (a class)'],
+  ])('a module that makes none: %s', async (code, wanted, exported) => {
+    expect(await verify(code)).toEqual(
       failed(
-        `error: ./store-${modules}.mjs has to export a function createStore or default that makes a store; it exports store\n`,
+        `error: ./store-${modules}.mjs has to export a function ${wanted} that makes a store, such as () => new MyStore(); it exports ${exported}\n`,
       ),
     );
-    expect(await verify('export const make = {};', '--export', 'create')).toEqual(
-      failed(
-        `error: ./store-${modules}.mjs has to export a function create that makes a store; it exports make\n`,
-      ),
+  });
+
+  test.each([
+    ["throw new Error('no database')", 'no database'],
+    [
+      'return {}',
+      'Expected `store` to be a StatusStore with write and get, got an object with the keys (none)',
+    ],
+  ])('a createStore that makes none is told once: %s', async (body, message) => {
+    expect(await verify(`export function createStore() { ${body}; }`)).toEqual(
+      failed(`error: ./store-${modules}.mjs makes no store: ${message}\n`),
     );
   });
 

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { BROKEN_STORES } from '../support/broken-stores/index.ts';
 import { cli } from '../support/cli.ts';
 import { docsBlocks } from '../support/docs.ts';
 import { ROOT, scratchFolder } from '../support/programs.ts';
@@ -14,6 +15,10 @@ test('its stores are those that the kit is run on', () => {
   const shown = docsBlocks('your-own-store.md', 'ts');
   const examples = ['smallest', 'redis', 'drizzle'];
   expect(shown).toEqual(examples.map((name) => read(`examples/stores/${name}.ts`)));
+});
+
+test('it says how many wrong stores hold the suite', () => {
+  expect(read('docs/your-own-store.md')).toContain(`on purpose, ${BROKEN_STORES.length} of them`);
 });
 
 test('its suites are those that are run in each runner, on the packed package', () => {

@@ -4,7 +4,7 @@ import { statusStoreConformance, throughBatcher } from 'bullmq-job-status/testin
 import { describe, expect, test } from 'vitest';
 import { eachAtOnce } from '../../src/at-once.ts';
 import { JobHistory } from '../../src/testing/histories.ts';
-import { foldHistory } from '../../src/testing/law.ts';
+import { attemptsOf, foldHistory } from '../../src/testing/law.ts';
 import type { JobKey, StatusUpdate } from '../../src/types.ts';
 
 /** A key-value database that keeps text, and answers a turn later. */
@@ -45,7 +45,7 @@ describe('of a database of text', () => {
   describe('through the batcher', () => {
     statusStoreConformance({
       test,
-      createStore: () => throughBatcher(createStore(), { flushTimeoutMs: 500 }),
+      createStore: () => throughBatcher(createStore()),
     });
   });
 });
@@ -182,11 +182,55 @@ describe('a backing that is none is told by what is wrong with it', () => {
     );
   });
 
+  test('read that gives rows of other keys, or without a version', async () => {
+    const row = foldHistory(history())!;
+    await expect(
+      backing({ read: [{ version: 1, row: { ...row, jobId: '2' } }] }).get(key),
+    ).rejects.toMatchObject(
+      invalid(
+        'Expected `read(…)` to be rows of the keys that were asked for: do two keys share a record?, got that of "q", "2"',
+      ),
+    );
+    await expect(backing({ read: [{ row }] }).get(key)).rejects.toMatchObject(
+      invalid('Expected `version` to be what changes with each write, got undefined'),
+    );
+  });
+
+  test('a time that is none', async () => {
+    const row = { ...foldHistory(history())!, createdAt: 'yesterday' };
+    await expect(backing({ read: [{ version: 1, row }] }).get(key)).rejects.toMatchObject(
+      invalid('Expected `row.createdAt` to be a time, or its ISO text, got a string'),
+    );
+  });
+
   test('a key that is none', async () => {
     await expect(backing({}).get({ queue: 'q' } as never)).rejects.toMatchObject(
       invalid('Expected `key.jobId` to be a string, got undefined'),
     );
   });
+});
+
+test('a row of an older version is read as if what it lacks were none', async () => {
+  const database = new TextDatabase();
+  const store = compareAndSetStore(database);
+  const told = new JobHistory().start().fail().snapshots;
+  await store.write(told);
+  const [name, kept] = database.texts.entries().next().value!;
+  const { cancellation, queuedOn, delayedUntil, altered, earlierAttempts, ...older } = JSON.parse(
+    kept.text,
+  );
+  expect([cancellation, queuedOn, delayedUntil, altered, earlierAttempts]).toEqual([
+    null,
+    null,
+    null,
+    null,
+    [],
+  ]);
+  database.texts.set(name, { version: kept.version, text: JSON.stringify(older) });
+  expect(await store.get(key)).toEqual(foldHistory(told));
+  expect(await store.attempts(key)).toEqual(attemptsOf(told));
+  await store.write(told);
+  expect(database.sets).toBe(1);
 });
 
 test('a row that JSON has been made of is revived, without what is beside it', async () => {
@@ -197,6 +241,20 @@ test('a row that JSON has been made of is revived, without what is beside it', a
   expect(() => reviveStatus(text as never)).toThrow(
     'Expected `row` to be one that compareAndSet was given, or JSON.parse of that, got a string',
   );
+});
+
+test('an aborted write writes no more of its batch', async () => {
+  const database = new TextDatabase();
+  const controller = new AbortController();
+  const set = database.compareAndSet.bind(database);
+  database.compareAndSet = (...args) => {
+    controller.abort(new Error('late'));
+    return set(...args);
+  };
+  const updates = Array.from({ length: 500 }, (_, n) => ({ ...history()[0]!, jobId: `${n}` }));
+  const written = compareAndSetStore(database).write(updates, { signal: controller.signal });
+  await expect(written).rejects.toThrow('late');
+  expect(database.sets).toBeLessThan(60);
 });
 
 test('eachAtOnce takes so many at once, and each once', async () => {

@@ -63,7 +63,13 @@ const FLOORS: readonly (readonly string[])[] = [
   ['testing/index.ts'],
   ['index.ts'],
   // The command line: what its commands share, one file for each command, and the program.
-  ['cli/options.ts', 'cli/supabase-migrations.ts', 'cli/packages.ts', 'cli/address.ts'],
+  [
+    'cli/options.ts',
+    'cli/supabase-migrations.ts',
+    'cli/packages.ts',
+    'cli/address.ts',
+    'cli/store-module.ts',
+  ],
   ['cli/database.ts'],
   ['cli/queue.ts'],
   ['cli/{init,migrate,check,reconcile,verify}.ts'],

@@ -4,6 +4,7 @@ import {
   type ConformanceOptions,
   type SuiteOptions,
 } from 'bullmq-job-status/testing';
+import { statusMatcher } from 'bullmq-job-status';
 import { describe, expect, test, vi } from 'vitest';
 import type { StatusQuery } from '../../src/store.ts';
 import { MemoryStatusStore } from '../../src/stores/memory.ts';
@@ -50,7 +51,7 @@ describe('options', () => {
     [
       'an option that is none',
       { ...SUITE, sed: 1 },
-      /Unknown key `sed` in options; known are createStore, capabilities, seed, runs/,
+      /Unknown key `sed` in options; known are createStore, createUnavailableStore, capabilities, seed, runs/,
     ],
   ];
 
@@ -171,4 +172,37 @@ describe('capabilities', () => {
       expect(await run()).toBe('held');
     expect(asked).toEqual(new Set([...filters, ...others, 'limit', 'cursor']));
   });
+});
+
+describe('a store whose database is out of reach', () => {
+  const outOfReach = async (): Promise<never> => {
+    throw new Error('ECONNREFUSED');
+  };
+  const name =
+    'Delivery: what a database that is out of reach does not store, or tell, is rejected';
+  const outcome = (createUnavailableStore?: SuiteOptions['createUnavailableStore']) =>
+    conformanceTests({ ...SUITE, createUnavailableStore })
+      .find((each) => each.name === name)!
+      .run();
+
+  test('is not asked for where none is made', async () => {
+    expect(await outcome()).toBe('not there');
+  });
+
+  test('must reject whatever it is asked', async () => {
+    const right = { write: outOfReach, get: outOfReach, list: outOfReach };
+    expect(await outcome(() => right)).toBe('held');
+    const swallowing = { ...right, write: async () => {}, list: async () => ({ items: [] }) };
+    await expect(outcome(() => swallowing as never)).rejects.toMatchObject({
+      code: 'ERR_LAW_BROKEN',
+      message: expect.stringMatching(/Without a database:\n  write resolved\n  list resolved/),
+    });
+  });
+});
+
+test('statusMatcher leaves a cursor to its store, and checks all else', () => {
+  expect(statusMatcher({ cursor: 'of my own', limit: 5 })).toBeTypeOf('function');
+  expect(() => statusMatcher({ statuses: 'failed' } as StatusQuery)).toThrow(
+    'Unknown key `statuses`',
+  );
 });

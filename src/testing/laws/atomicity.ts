@@ -8,7 +8,7 @@ import { historyTable } from '../history-table.ts';
 import { JobHistory } from '../histories.ts';
 import { keyed, shuffles, type Kit, type LawTest } from '../kit.ts';
 import { foldHistory } from '../law.ts';
-import { randomHistories } from '../random-histories.ts';
+import { drawHistories } from '../random-histories.ts';
 import { holdRows, shareRows, sideBySide, tellAtOnce } from '../telling.ts';
 
 const AT_ONCE = 'each in a write of its own, all at once';
@@ -33,6 +33,9 @@ async function collide(kit: Kit, stores: readonly StatusStore[], round: number):
     const batch = jobs.flatMap((job) => job.slice(step, step + 1));
     return shuffles(batch, 1, kit.seed + round * steps + step)[0] ?? [];
   });
+  // With a row there already: what is inserted on condition may still be changed without one.
+  const [first = []] = batches.splice(round % steps, 1);
+  await stores[0]?.write(first);
   const writers = batches.map((batch, at) => {
     const store = stores[(at + round) % stores.length] as StatusStore;
     return store.write(batch);
@@ -76,8 +79,9 @@ export const atomicity: readonly LawTest[] = [
     async run(kit) {
       const stores = [await kit.open(), await kit.open()] as const;
       // Where each has rows of its own there is nobody to cross.
-      if (!(await shareRows(kit, stores))) return;
+      if (!(await shareRows(kit, stores))) return 'not there';
       for (let round = 0; round < 5; round++) await collide(kit, stores, round);
+      return undefined;
     },
   },
   {
@@ -97,7 +101,7 @@ export const atomicity: readonly LawTest[] = [
     name: 'Atomicity: random histories, scattered over four writers at once',
     async run(kit) {
       const store = await kit.open();
-      const jobs = sideBySide(randomHistories(kit));
+      const jobs = sideBySide(drawHistories(kit));
       const [told = []] = shuffles(jobs.flat(), 1, kit.seed);
       await tellAtOnce(store, told, { writers: 4, max: 60, seed: kit.seed });
       await holdRows('Atomicity', kit, store, jobs, AT_ONCE);
@@ -110,7 +114,7 @@ export const atomicity: readonly LawTest[] = [
       const history = crossed().slice(0, 6);
       const possible = possibleRows(history);
       let isWriting = true;
-      const jobs = sideBySide(Array.from({ length: 15 }, () => history));
+      const jobs = sideBySide(Array.from({ length: 5 }, () => history));
       const written = eachAtOnce(5, jobs, async (job) => {
         for (const snapshot of job) await store.write([snapshot]);
       }).finally(() => (isWriting = false));

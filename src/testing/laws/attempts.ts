@@ -3,7 +3,7 @@ import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
 import { cut, keyed, newQueue, shuffles, type LawTest } from '../kit.ts';
 import { show } from '../differences.ts';
-import { randomHistories } from '../random-histories.ts';
+import { drawHistories } from '../random-histories.ts';
 import { holdRows, holdStepByStep, sideBySide, tellAtOnce, wrongAttempts } from '../telling.ts';
 
 const needs = 'attempts';
@@ -26,7 +26,7 @@ export const attempts: readonly LawTest[] = [
     needs,
     async run(kit) {
       const store = await kit.open();
-      const jobs = sideBySide(randomHistories(kit));
+      const jobs = sideBySide(drawHistories(kit));
       const [told = []] = shuffles(jobs.flat(), 1, kit.seed);
       await tellAtOnce(store, told, { writers: 4, max: 60, seed: kit.seed });
       const how = 'each in a write of its own, all at once';

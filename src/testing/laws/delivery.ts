@@ -5,7 +5,7 @@ import { messageOf } from '../../errors.ts';
 import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
 import { keyed, newQueue, shuffles, type LawTest } from '../kit.ts';
-import { randomHistories } from '../random-histories.ts';
+import { drawHistories } from '../random-histories.ts';
 import { holdRows, shareRows, sideBySide, wrongRow } from '../telling.ts';
 import { throughBatcher } from '../through-batcher.ts';
 
@@ -39,9 +39,9 @@ function incompressible(length: number, seed: number): string {
   return hash.update(String(seed)).digest('hex');
 }
 
-async function isRejected(write: () => Promise<void>): Promise<boolean> {
+async function isRejected(ask: () => Promise<unknown> | undefined): Promise<boolean> {
   try {
-    await write();
+    await ask();
     return false;
   } catch {
     return true;
@@ -106,6 +106,28 @@ export const delivery: readonly LawTest[] = [
     },
   },
   {
+    name: 'Delivery: what a database that is out of reach does not store, or tell, is rejected',
+    async run(kit) {
+      const store = await kit.openUnavailable?.();
+      if (store === undefined) return 'not there';
+      const [snapshot] = new JobHistory().start().snapshots as [StatusUpdate];
+      const key = { queue: newQueue(), jobId: '1' };
+      const wrong: string[] = [];
+      for (const [method, ask] of Object.entries({
+        write: () => store.write([{ ...snapshot, ...key }]),
+        get: () => store.get(key),
+        attempts: store.attempts && (() => store.attempts?.(key)),
+        list: store.list && (() => store.list?.({ queue: key.queue })),
+        count: store.count && (() => store.count?.({ queue: key.queue })),
+        delete: store.delete && (() => store.delete?.({ queue: key.queue })),
+        prune: store.prune && (() => store.prune?.({ olderThan: new Date(0) })),
+      }))
+        if (ask !== undefined && !(await isRejected(ask))) wrong.push(`${method} resolved`);
+      expectNothing('Delivery', kit, 'Without a database', wrong);
+      return undefined;
+    },
+  },
+  {
     name: 'Delivery: what is too large is rejected, or else it is there',
     async run(kit) {
       const store = await kit.open();
@@ -131,7 +153,7 @@ export const delivery: readonly LawTest[] = [
         maxBatchSize: 50,
         flushTimeoutMs: 20_000,
       });
-      const jobs = sideBySide(randomHistories(kit));
+      const jobs = sideBySide(drawHistories(kit));
       const [told = []] = shuffles(jobs.flat(), 1, kit.seed);
       // One that can't be written to at all says so here, and not after all the time that a batcher gives it.
       await opened.write(told.slice(0, 1));

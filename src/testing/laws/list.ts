@@ -18,6 +18,13 @@ const IDS = [
   ...['\u00E1', 'a\u0301', '\uE000', '\uFF5E', '\u{1F600}', '\u65E5'],
 ];
 
+/** What of each row is not as it should be; what it has beside that is its own business. */
+function byRow(expected: readonly JobStatus[], rows: readonly JobStatus[]): string[] {
+  return expected.flatMap((row, n) =>
+    differences(row, rows[n]).map((line) => `rows[${n}].${line}`),
+  );
+}
+
 const byId = (a: JobStatus, b: JobStatus) => (a.jobId < b.jobId ? -1 : 1);
 
 export const list: readonly LawTest[] = [
@@ -34,8 +41,7 @@ export const list: readonly LawTest[] = [
           rows.map((row) => row.jobId).toSorted((a, b) => (a < b ? -1 : 1)),
         );
         if (!isInOrder(rows)) wrong.push('createdAt does not fall from row to row');
-        if (wrong.length === 0)
-          wrong.push(...differences({ rows: expected }, { rows: rows.toSorted(byId) }));
+        if (wrong.length === 0) wrong.push(...byRow(expected, rows.toSorted(byId)));
         expectNothing('List', kit, `In pages of ${limit}`, wrong);
       }
     },
@@ -86,7 +92,8 @@ export const list: readonly LawTest[] = [
         }));
         await store.write([news, ...later]);
         const last = items.at(-1);
-        if (last !== undefined) await store.delete?.({ queue, jobId: last.jobId });
+        if (last !== undefined && known(kit).includes('jobId'))
+          await store.delete?.({ queue, jobId: last.jobId });
       });
       const ids = rows.map((row) => row.jobId).filter((id) => !id.startsWith('new-'));
       const wrong = differences(

@@ -1,7 +1,7 @@
 import { canonicalHistories } from '../canonical.ts';
 import { JobHistory } from '../histories.ts';
 import { cut, dice, shuffles, type LawTest } from '../kit.ts';
-import { randomHistories } from '../random-histories.ts';
+import { drawHistories } from '../random-histories.ts';
 import { holdRows, holdStepByStep, sideBySide } from '../telling.ts';
 
 const ONE_BY_ONE = 'each in a write of its own, one after the other';
@@ -80,7 +80,7 @@ export const merge: readonly LawTest[] = [
   {
     name: 'Loss: random histories of which any snapshots are lost',
     async run(kit) {
-      const histories = randomHistories(kit).map((history, at) => {
+      const histories = drawHistories(kit).map((history, at) => {
         const lots = dice(2, history.length, kit.seed + at);
         return history.filter((_, place) => lots[place] === 0);
       });

@@ -3,7 +3,7 @@ import { canonicalHistories } from '../canonical.ts';
 import { JobHistory } from '../histories.ts';
 import { shuffles, type LawTest } from '../kit.ts';
 import { permutations } from '../law.ts';
-import { randomHistories } from '../random-histories.ts';
+import { drawHistories } from '../random-histories.ts';
 import { holdStepByStep, tellAtOnce, holdRows, sideBySide } from '../telling.ts';
 
 /** How many orders of a canonical history are told beside forwards and backwards. */
@@ -66,7 +66,7 @@ export const order: readonly LawTest[] = [
   {
     name: 'Order: random histories, shuffled, one snapshot at a time',
     async run(kit) {
-      const histories = randomHistories(kit).map(
+      const histories = drawHistories(kit).map(
         (history, at) => shuffles(history, 1, kit.seed + at)[0] ?? history,
       );
       await holdStepByStep('Order', kit, histories, 10);
@@ -76,7 +76,7 @@ export const order: readonly LawTest[] = [
     name: 'Order: random histories, shuffled together, in batches of any size',
     async run(kit) {
       const store = await kit.open();
-      const jobs = sideBySide(randomHistories(kit));
+      const jobs = sideBySide(drawHistories(kit));
       const [told = []] = shuffles(jobs.flat(), 1, kit.seed);
       await tellAtOnce(store, told, { writers: 1, max: 200, seed: kit.seed });
       await holdRows('Order', kit, store, jobs, 'all in one write');

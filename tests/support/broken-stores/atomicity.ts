@@ -131,6 +131,26 @@ export const ATOMICITY: readonly BrokenStore[] = [
     },
   },
   {
+    mistake: 'a row is inserted on condition that there is none, but changed on none',
+    law: 'Atomicity',
+    by: "writers at once lose nothing of each other's",
+    shows: 'expected',
+    createStore() {
+      const rows = new Map<string, StoredStatus>();
+      return compareAndSetStore<number>({
+        read: async (keys) =>
+          keys
+            .flatMap((key) => ({ version: 1, row: rows.get(keyOf(key))! }))
+            .filter(({ row }) => row),
+        async compareAndSet(key, expected, row) {
+          if (expected === undefined && rows.has(keyOf(key))) return false;
+          rows.set(keyOf(key), row);
+          return true;
+        },
+      });
+    },
+  },
+  {
     mistake: 'a row is deleted, and inserted anew',
     law: 'Atomicity',
     by: 'no reader sees a row half written',
