@@ -4,8 +4,29 @@ import type { Kit } from './kit.ts';
 
 /* What a test says that fails: the law by its name, what broke it, and how to draw the same again. */
 
+/** What a test of the kit is about. */
+export type Law =
+  | 'Snapshot'
+  | 'Order'
+  | 'Merge'
+  | 'Repetition'
+  | 'Loss'
+  | 'Time'
+  | 'Status'
+  | 'Values'
+  | 'Keys'
+  | 'Batches'
+  | 'Atomicity'
+  | 'Delivery'
+  | 'Isolation'
+  | 'Attempts'
+  | 'List'
+  | 'Count'
+  | 'Delete'
+  | 'Prune';
+
 /** Each law in one sentence. Tests are named by them, and a failure says which was broken. */
-export const LAWS = {
+const LAWS: Readonly<Record<Law, string>> = {
   Snapshot: 'Any one snapshot of a job is enough to insert its row.',
   Order: 'Which of two snapshots is newer is read off the two alone, whichever comes first.',
   Merge:
@@ -26,9 +47,7 @@ export const LAWS = {
   Count: 'The rows that match are counted, and no others.',
   Delete: 'What matches is deleted, and nothing else, and never everything by accident.',
   Prune: 'Rows of jobs that ended long ago are deleted, and no others.',
-} as const;
-
-export type Law = keyof typeof LAWS;
+};
 
 /**
  * @param lines what came instead, or what broke it
