@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { toAttempts } from '../attempts.ts';
 import { eachAtOnce } from '../at-once.ts';
 import { describe, JobStatusError, kindOf } from '../errors.ts';
@@ -114,7 +113,7 @@ export function compareAndSetStore<Version>(
   ): Promise<boolean> {
     const row = toStored(current === undefined ? told : mergeUpdates(current.row, told));
     // What is told again, or late, is not written again.
-    if (current !== undefined && isDeepStrictEqual(row, current.row)) return true;
+    if (current !== undefined && asText(row) === asText(current.row)) return true;
     const { queue, jobId } = row;
     const isSet: unknown = await backing.compareAndSet({ queue, jobId }, current?.version, row);
     if (typeof isSet !== 'boolean')
@@ -148,6 +147,15 @@ export function compareAndSetStore<Version>(
       return row === undefined ? [] : structuredClone(toAttempts(row, row.earlierAttempts));
     },
   };
+}
+
+/** A row as text, the same whatever the order of its keys: databases have one of their own. */
+function asText(row: StoredStatus): string {
+  return JSON.stringify(row, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
 }
 
 function toStored(told: StatusUpdate): StoredStatus {

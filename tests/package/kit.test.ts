@@ -54,9 +54,11 @@ describe.each(RUNNERS)('$name', ({ name, args }) => {
       const { all, exitCode } = await run('right');
       expect({ all: exitCode === 0 ? '' : all, exitCode }).toEqual({ all: '', exitCode: 0 });
       // All of them were run, and none was passed over.
-      expect(all).toMatch(/\b(?:tests 9\d|9\d passed)\b/);
+      expect(all).toMatch(/\b(?:tests 1\d\d|1\d\d passed)\b/);
     });
 
+    // CommonJS brings the same kit.
+    if (name.endsWith('CommonJS')) return;
     test('one that is not fails, and is told by which law, on which history, from which seed', async () => {
       const { all, exitCode } = await run('wrong');
       expect(exitCode).toBe(1);

@@ -4,13 +4,16 @@ const seen = () => ({
   listeners: process.eventNames().map(String),
   resources: process.getActiveResourcesInfo(),
 });
-const before = seen();
 const entries = {};
-for (const entry of ['.', './memory', './migrations', './postgres', './supabase', './testing']) {
-  const module = require(`bullmq-job-status${entry.slice(1)}`);
-  entries[entry] = Object.keys(module).sort();
+function load(entry) {
+  entries[entry] = Object.keys(require(`bullmq-job-status${entry.slice(1)}`)).sort();
 }
+
+const before = seen();
+for (const entry of ['.', './memory', './migrations', './postgres', './supabase']) load(entry);
 const after = seen();
+// The kit is for tests; it shows values by means of node:util, with which Node 24 opens stdout.
+load('./testing');
 const added = (what) => after[what].filter((name) => !before[what].includes(name));
 
 function inner() {
