@@ -31,6 +31,8 @@ describe.each(KINDS)('%s store', (name, newStore) => {
 
   describe('through the batcher', () => {
     const throughIt = () => throughBatcher(createStore());
-    statusStoreConformance({ test, createStore: throughIt, capabilities, runs: 20 });
+    // It has a part in what is written alone; what reads and deletes was tried above.
+    const written = { attempts: true, list: false, count: false, delete: false, prune: false };
+    statusStoreConformance({ test, createStore: throughIt, capabilities: written, runs: 20 });
   });
 });
