@@ -82,10 +82,10 @@ describe('programs', () => {
     expect(smallest).toBe(readFileSync(join(root, 'examples/stores/smallest.ts'), 'utf8'));
     expect(smallest.split('\n').length).toBeLessThan(40);
     writeFileSync(join(scratch, 'store.ts'), smallest);
-    const { stdout } = await run(suite, 'suite', 60_000);
+    const { stdout } = await run(suite, 'suite', 150_000);
     expect(stdout).toMatch(/^\S fail 0$/m);
     expect(Number(/^\S pass (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(90);
-  }, 70_000);
+  }, 160_000);
 
   test('PGlite, reading, more than the worker and migrating run as shown', async () => {
     for (const [name, code] of Object.entries({ pglite, reading, lifecycle, migrate })) {
