@@ -39,7 +39,7 @@ function isWithin(time: Date | null, from: Date | undefined, before: Date | unde
 }
 
 /** When the job ended, however it did; of a removed job, when that was found. Never before it was created. */
-function finishedAt(row: JobStatus): Date | null {
+export function finishedAt(row: JobStatus): Date | null {
   const { createdAt, updatedAt, status } = row;
   const removedAt = updatedAt > createdAt ? updatedAt : createdAt;
   const endedAt = row.completedAt ?? row.failedAt ?? row.cancelledAt;

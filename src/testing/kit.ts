@@ -59,6 +59,16 @@ export function alone<T>(run: () => Promise<T>): Promise<T> {
   return turn;
 }
 
+/** Whether what is asked of a store is rejected, or throws. */
+export async function isRefused(ask: () => Promise<unknown> | undefined): Promise<boolean> {
+  try {
+    await ask();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The name of a queue that nobody else has, in a database that many runs share. */
 export function newQueue(): string {
   return `kit-${randomUUID()}`;

@@ -5,7 +5,7 @@ import type { JobStatus } from '../types.ts';
 import { show } from './differences.ts';
 import { expectNothing, type Law } from './failure.ts';
 import { START } from './histories.ts';
-import { cut, newQueue, shuffles, type Kit } from './kit.ts';
+import { cut, isRefused, newQueue, shuffles, type Kit } from './kit.ts';
 import { earlierLives, MANY, manyJobs } from './many-jobs.ts';
 
 /* What the tests of `list`, `count`, `delete` and `prune` ask, and of which rows. */
@@ -100,15 +100,6 @@ export async function fill(kit: Kit) {
 /** Whether newer rows come first. */
 export function isInOrder(rows: readonly JobStatus[]): boolean {
   return rows.every((row, n) => n === 0 || row.createdAt <= (rows[n - 1] as JobStatus).createdAt);
-}
-
-export async function isRefused(ask: () => Promise<unknown> | undefined): Promise<boolean> {
-  try {
-    await ask();
-    return false;
-  } catch {
-    return true;
-  }
 }
 
 /** Queries that mean something else than they say, if what is not known of them is passed over. */

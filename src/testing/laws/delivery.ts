@@ -4,7 +4,7 @@ import type { StatusUpdate } from '../../types.ts';
 import { messageOf } from '../../errors.ts';
 import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
-import { keyed, newQueue, shuffles, type LawTest } from '../kit.ts';
+import { isRefused, keyed, newQueue, shuffles, type LawTest } from '../kit.ts';
 import { drawHistories } from '../random-histories.ts';
 import { holdRows, shareRows, sideBySide, wrongRow } from '../telling.ts';
 import { throughBatcher } from '../through-batcher.ts';
@@ -37,15 +37,6 @@ function noSnapshots(): Record<string, StatusUpdate> {
 function incompressible(length: number, seed: number): string {
   const hash = createHash('shake256', { outputLength: length / 2 });
   return hash.update(String(seed)).digest('hex');
-}
-
-async function isRejected(ask: () => Promise<unknown> | undefined): Promise<boolean> {
-  try {
-    await ask();
-    return false;
-  } catch {
-    return true;
-  }
 }
 
 export const delivery: readonly LawTest[] = [
@@ -93,7 +84,7 @@ export const delivery: readonly LawTest[] = [
       for (const [what, update] of Object.entries(noSnapshots())) {
         const key = { queue: newQueue(), jobId: '1' };
         const bad = update === null ? update : { ...update, ...key };
-        if (!(await isRejected(async () => store.write([bad]))))
+        if (!(await isRefused(async () => store.write([bad]))))
           wrong.push(`a write of a snapshot ${what} resolved: its error was swallowed`);
         const good = keyed(new JobHistory().start().snapshots, key);
         const found = await store.write(good).then(
@@ -124,7 +115,7 @@ export const delivery: readonly LawTest[] = [
       // All at once: clients try again for seconds before they give up.
       const asked = Object.entries(methods).map(async ([method, ask]) => {
         const isAsked = ask !== undefined;
-        return isAsked && !(await isRejected(ask)) ? [`${method} resolved`] : [];
+        return isAsked && !(await isRefused(ask)) ? [`${method} resolved`] : [];
       });
       const wrong = (await Promise.all(asked)).flat();
       expectNothing('Delivery', kit, 'Without a database', wrong);
@@ -143,7 +134,7 @@ export const delivery: readonly LawTest[] = [
         'a result of 1 MB': { result: incompressible(2 ** 20, kit.seed) },
       })) {
         const update = { ...snapshot, queue: newQueue(), jobId: '1', ...large };
-        if (await isRejected(() => store.write([update]))) continue;
+        if (await isRefused(() => store.write([update]))) continue;
         wrong.push(...(await wrongRow(store, [update])).map((line) => `${what}: ${line}`));
       }
       expectNothing('Delivery', kit, 'Writes that resolved', wrong);

@@ -1,15 +1,10 @@
-import type { JobState, JobStatus, StatusUpdate } from '../../types.ts';
+import { finishedAt } from '../../stores/matching.ts';
+import type { JobState, StatusUpdate } from '../../types.ts';
 import { differences, show } from '../differences.ts';
 import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
-import { alone, keyed, newQueue, type LawTest } from '../kit.ts';
+import { alone, isRefused, keyed, newQueue, type LawTest } from '../kit.ts';
 import { MANY, manyJobs } from '../many-jobs.ts';
-import { isRefused } from '../queries.ts';
-
-/** When a row was found to be of a job that is gone: never before the job was added. */
-function foundGone({ createdAt, updatedAt }: JobStatus): Date {
-  return updatedAt > createdAt ? updatedAt : createdAt;
-}
 
 /** Long before what a program writes: `prune` asks for no queue, so these tests run alone. */
 const LONG_AGO = Date.UTC(1970, 5, 1);
@@ -50,15 +45,10 @@ export const prune: readonly LawTest[] = [
           const rows = await Promise.all(ids.map((jobId) => store.get({ queue, jobId })));
           return rows.filter((row) => row !== undefined);
         };
-        const endOf = (row: Awaited<ReturnType<typeof left>>[0]) =>
-          row.completedAt ??
-          row.failedAt ??
-          row.cancelledAt ??
-          (row.status === 'removed' ? foundGone(row) : null);
         let expected = await left();
         const wrong = differences({ rows: MANY + 1 }, { rows: expected.length });
         const ends = expected
-          .flatMap((row) => endOf(row)?.getTime() ?? [])
+          .flatMap((row) => finishedAt(row)?.getTime() ?? [])
           .toSorted((x, y) => x - y);
         const median = new Date(ends[ends.length >> 1] ?? 0);
         const steps: readonly (readonly [
@@ -76,7 +66,7 @@ export const prune: readonly LawTest[] = [
           const olderThan = typeof when === 'function' ? when() : when;
           const time = typeof when === 'function' ? before(1_000) : when;
           const goes = (row: (typeof expected)[0]) => {
-            const end = endOf(row);
+            const end = finishedAt(row);
             return end !== null && end < time && (statuses?.includes(row.status) ?? true);
           };
           const pruned = await store.prune?.({ olderThan, statuses: statuses as never });

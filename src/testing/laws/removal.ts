@@ -4,10 +4,10 @@ import type { StatusUpdate } from '../../types.ts';
 import { differences, show } from '../differences.ts';
 import { expectNothing } from '../failure.ts';
 import { JobHistory } from '../histories.ts';
-import { keyed, newQueue, type LawTest } from '../kit.ts';
+import { isRefused, keyed, newQueue, type LawTest } from '../kit.ts';
 import { MANY, manyJobs } from '../many-jobs.ts';
 import { wrongRow } from '../telling.ts';
-import { CONDITIONS, fill, holdRefusals, isRefused, known } from '../queries.ts';
+import { CONDITIONS, fill, holdRefusals, known } from '../queries.ts';
 
 const needs = 'delete';
 
