@@ -1,3 +1,5 @@
+import { createBatchSize } from './batch-size.ts';
+import { createDropped } from './dropped.ts';
 import { asStoreError, codeOf, JobStatusError } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
 import { keyOf } from './key.ts';
@@ -81,11 +83,10 @@ export function createBatcher(
   options: BatcherOptions,
   report: (error: JobStatusError, updates: readonly StatusUpdate[]) => void,
 ): Batcher {
-  const { flushIntervalMs, maxBatchSize, maxPending, backoff, writeTimeoutMs, flushTimeoutMs } =
-    options;
-  const pending = createPendingUpdates(maxPending);
+  const { flushIntervalMs, maxBatchSize, backoff, writeTimeoutMs, flushTimeoutMs } = options;
+  const pending = createPendingUpdates(options.maxPending);
   const waiters = createFlushWaiters(unsaved);
-  const counts = { written: 0, coalesced: 0, retried: 0, refused: 0, dropped: 0 };
+  const counts = { written: 0, coalesced: 0, retried: 0, refused: 0 };
   let lastError: JobStatusError | null = null;
   let lastTicket = 0;
 
@@ -99,22 +100,15 @@ export function createBatcher(
   let failedAt = 0;
   let restUntil = 0;
   let lastWriteMs = 0;
-  /**
-   * Halved by each failure, doubled by each success: a batch may be too much for its store's time
-   * limit, and where one update is the culprit the others get by without it.
-   */
-  let batchSize = maxBatchSize;
-  /** Given up past the bound and not reported yet: told in one report, not in one for each job. */
-  let unreported: StatusUpdate[] = [];
+  const batchSize = createBatchSize(maxBatchSize);
+  const dropped = createDropped(options, tell);
 
   function add(entry: PendingUpdate): void {
-    const { coalesced, dropped } = pending.add(entry);
+    const { coalesced, evicted } = pending.add(entry);
     if (coalesced) counts.coalesced += 1;
-    if (dropped === undefined) return;
-    counts.dropped += 1;
-    waiters.lose([dropped]);
-    unreported.push(dropped.update);
-    if (unreported.length >= maxBatchSize) reportDropped();
+    if (evicted === undefined) return;
+    waiters.lose([evicted]);
+    dropped.add(evicted.update);
   }
 
   /** From IDLE, GATHERING or RESTING: sets when the next write begins. */
@@ -139,30 +133,33 @@ export function createBatcher(
   }
 
   function backoffMs(): number {
-    const ms = Math.min(backoff.maxMs, backoff.minMs * 2 ** (failures - 1));
-    // Half of it is drawn by lot, so that many trackers do not come back at once.
+    return withJitter(Math.min(backoff.maxMs, backoff.minMs * 2 ** (failures - 1)));
+  }
+
+  /** Half of it is drawn by lot, so that many trackers do not come back at once. */
+  function withJitter(ms: number): number {
     return ms * (0.5 + Math.random() / 2);
   }
 
   /** Sets when RESTING ends, counted from the last failure; while somebody flushes, soon. */
   function rest(ms: number): void {
-    const longest = waiters.count() > 0 ? MAX_REST_IN_FLUSH_MS : MAX_REST_MS;
+    const longest = waiters.count() > 0 ? withJitter(MAX_REST_IN_FLUSH_MS) : MAX_REST_MS;
     restUntil = failedAt + Math.min(ms, longest);
   }
 
   async function writeBatch(): Promise<void> {
     timer = undefined;
-    underWay = pending.take(batchSize);
+    underWay = pending.take(batchSize.now());
     try {
       await writeOrSplit();
       failures = 0;
-      batchSize = Math.min(2 * batchSize, maxBatchSize);
+      batchSize.succeeded();
     } catch (thrown) {
       takeBack(asStoreError(thrown));
     } finally {
       underWay = [];
       writing = undefined;
-      reportDropped();
+      dropped.afterWrite(failures === 0);
       waiters.settle();
       schedule();
     }
@@ -177,9 +174,10 @@ export function createBatcher(
     if (closed && waiters.count() === 0) return;
     failures += 1;
     counts.retried += 1;
-    batchSize = Math.ceil(failed.length / 2);
+    batchSize.failed(failed.length);
     failedAt = performance.now();
-    rest(Math.max(backoffMs(), error.retryAfterMs || 0));
+    // On top of what the store asks for, for it asks all trackers for the same.
+    rest(Math.max(0, error.retryAfterMs || 0) + backoffMs());
     tell(error, failed.map(updateOf));
   }
 
@@ -227,14 +225,6 @@ export function createBatcher(
     }
   }
 
-  function reportDropped(): void {
-    const updates = unreported;
-    if (updates.length === 0) return;
-    unreported = [];
-    const message = `${updates.length} updates were given up: more than ${maxPending} jobs wait for the store`;
-    tell(new JobStatusError('ERR_UPDATES_DROPPED', message, { updates }), updates);
-  }
-
   function tell(error: JobStatusError, updates: readonly StatusUpdate[]): void {
     lastError = error;
     report(error, updates);
@@ -255,7 +245,7 @@ export function createBatcher(
 
   return {
     take(update) {
-      add({ update, ticket: ++lastTicket, since: Date.now() });
+      add({ update, ticket: ++lastTicket, since: performance.now() });
       if (timer === undefined || (failures === 0 && pending.size() >= maxBatchSize)) schedule();
     },
     flush,
@@ -266,17 +256,19 @@ export function createBatcher(
       } finally {
         clearTimeout(timer);
         timer = undefined;
+        dropped.tell();
         // The answer of a write that still hangs would only hold the process.
         writing?.abort();
       }
     },
     stats() {
-      const now = Date.now();
+      const now = performance.now();
       const entries = unsaved();
       // A job may be in the write under way and wait behind it too.
       const pendingJobs = new Set(entries.map(({ update }) => keyOf(update))).size;
-      const lagMs = entries.reduce((lag, { since }) => Math.max(lag, now - since), 0);
-      return { pending: pendingJobs, ...counts, lagMs, lastError };
+      const oldest = entries.reduce((lag, { since }) => Math.max(lag, now - since), 0);
+      const lagMs = Math.round(oldest);
+      return { pending: pendingJobs, ...counts, dropped: dropped.count(), lagMs, lastError };
     },
   };
 }

@@ -8,7 +8,7 @@ export interface PendingUpdate {
   readonly update: StatusUpdate;
   /** Rises with each update taken; that of the oldest one folded in, so that a flush knows its own. */
   readonly ticket: number;
-  /** When the oldest one folded in was taken, in ms since 1970. */
+  /** When the oldest one folded in was taken, by the clock that nobody sets (`performance.now`), in ms. */
   readonly since: number;
 }
 
@@ -17,7 +17,7 @@ export interface PendingUpdates {
   size(): number;
   values(): Iterable<PendingUpdate>;
   /** Adds an entry. @returns whether it was folded into one that waits, and what the bound cost */
-  add(entry: PendingUpdate): { coalesced: boolean; dropped: PendingUpdate | undefined };
+  add(entry: PendingUpdate): { coalesced: boolean; evicted: PendingUpdate | undefined };
   /** Takes out the entries that are first in line, `count` at most. */
   take(count: number): PendingUpdate[];
 }
@@ -58,7 +58,7 @@ export function createPendingUpdates(maxSize: number): PendingUpdates {
       entries.set(key, folded);
       if (isFinished(folded.update.status)) unfinished.delete(key);
       else unfinished.add(key);
-      return { coalesced: waiting !== undefined, dropped: evict() };
+      return { coalesced: waiting !== undefined, evicted: evict() };
     },
     take(count) {
       const taken: PendingUpdate[] = [];

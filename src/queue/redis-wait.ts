@@ -51,7 +51,7 @@ export function waitOnStream(client: () => Promise<BlockableClient>, stream: str
   let release = () => {};
 
   async function connect(): Promise<BlockableClient | undefined> {
-    if (own !== undefined || isClosed || Date.now() < retryAt) return own;
+    if (own !== undefined || isClosed || performance.now() < retryAt) return own;
     const queues = await client();
     if (isClosed) return undefined;
     const made = duplicateOf(queues);
@@ -103,7 +103,7 @@ export function waitOnStream(client: () => Promise<BlockableClient>, stream: str
         // What still blocks there would hold up the next wait.
         disconnect();
         if (answered === 'over') return;
-        if (Date.now() >= retryAt) retryAt = Date.now() + RETRY_MS;
+        if (performance.now() >= retryAt) retryAt = performance.now() + RETRY_MS;
         await Promise.race([sleep(Math.min(ms, REST_MS), undefined, { signal: over.signal }), end]);
       } finally {
         clearTimeout(timer);

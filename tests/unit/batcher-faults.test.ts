@@ -86,16 +86,25 @@ describe('a store that fails', () => {
     expect(await store.count()).toBe(1_000);
   });
 
-  test('a store that is back gets full batches again soon', async () => {
+  test('the first success drains what waits at the full batch size', async () => {
     const { store, batcher } = setUp({ maxBatchSize: 100 });
     store.answers({ fail: UNAVAILABLE });
     for (let id = 0; id < 1_000; id++) batcher.take(job(id)[1]);
     await vi.advanceTimersByTimeAsync(300_000);
     store.answers('store');
     store.batches.length = 0;
+    await vi.advanceTimersByTimeAsync(31_000);
+    expect(store.batches.map((batch) => batch.length)).toEqual([1, ...Array(9).fill(100), 99]);
+  });
+
+  test('a store for which the full size is too much is asked for it once more, then grows by doubling', async () => {
+    const { store, batcher } = setUp({ maxBatchSize: 512, backoff: { minMs: 1, maxMs: 1 } });
+    store.answers((batch) => (batch.length > 100 ? { fail: UNAVAILABLE } : 'store'));
+    for (let id = 0; id < 1_000; id++) batcher.take(job(id)[1]);
     await settle(batcher.flush());
-    // 1, 2, 4 and so on up to 64, and hundreds from there.
-    expect(store.batches.length).toBeLessThanOrEqual(7 + 9);
+    const sizes = store.batches.map((batch) => batch.length);
+    expect(sizes.slice(0, 8)).toEqual([512, 256, 128, 64, 512, 256, 128, 64]);
+    expect(sizes.slice(8).every((size) => size <= 128)).toBe(true);
   });
 
   test.each([[NaN], [Infinity], [-1], [2 ** 40]])(

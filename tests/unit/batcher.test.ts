@@ -121,13 +121,42 @@ describe('the bound', () => {
     expect(items.map((row) => row.jobId).sort()).toEqual(['j2', 'j5', 'j6', 'j7']);
   });
 
-  test('what is dropped is told while the store is away, some hundreds at a time', () => {
-    const { batcher, reports } = setUp({
-      maxPending: 1,
-      maxBatchSize: 50,
-      flushIntervalMs: 60_000,
-    });
-    for (let id = 0; id < 121; id++) batcher.take(job(id)[1]);
-    expect(reports.map(({ jobs }) => jobs.length)).toEqual([50, 50]);
+  test('each dropped update is told once: where it begins, where it ends, and by the thousands between', async () => {
+    const { store, batcher, reports } = setUp({ maxPending: 1_000, maxBatchSize: 10 });
+    const told = () => reports.filter(({ error }) => error.code === 'ERR_UPDATES_DROPPED');
+    store.answers({ fail: UNAVAILABLE });
+    const given: string[] = [];
+    const take = (count: number) => {
+      for (let n = 0; n < count; n++) {
+        given.push(`j${given.length}`);
+        batcher.take(job(given.length - 1)[1]);
+      }
+    };
+    take(1_010);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(told().map(({ jobs }) => jobs.length)).toEqual([10]);
+    // Through write after write that fails.
+    for (let n = 0; n < 50; n++) {
+      take(5);
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(batcher.stats().dropped).toBe(260);
+    expect(told().map(({ jobs }) => jobs.length)).toEqual([10, 100, 100]);
+    store.answers('store');
+    await settle(batcher.flush());
+    const lost = told().flatMap(({ jobs }) => jobs);
+    const stored = (await store.list({ limit: 1_000 })).items.map(({ jobId }) => jobId);
+    expect(lost.length).toBe(260);
+    expect([...lost, ...stored].sort()).toEqual(given.sort());
+    expect(told().at(-1)!.error.message).toContain('10 of them of jobs that had ended');
+  });
+
+  test('what was dropped while no write ended is told at the close', async () => {
+    const { batcher, reports } = setUp({ maxPending: 1, flushIntervalMs: 60_000 });
+    for (let id = 0; id < 3; id++) batcher.take(job(id)[0]);
+    await settle(batcher.close().catch(() => {}));
+    expect(reports.map(({ error, jobs }) => [error.code, jobs])).toEqual([
+      ['ERR_UPDATES_DROPPED', ['j0', 'j1']],
+    ]);
   });
 });
