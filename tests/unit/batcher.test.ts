@@ -148,7 +148,7 @@ describe('the bound', () => {
     const stored = (await store.list({ limit: 1_000 })).items.map(({ jobId }) => jobId);
     expect(lost.length).toBe(260);
     expect([...lost, ...stored].sort()).toEqual(given.sort());
-    expect(told().at(-1)!.error.message).toContain('10 of them of jobs that had ended');
+    expect(told().at(-1)!.error.message).toContain('50 of them of jobs that had ended');
   });
 
   test('what was dropped while no write ended is told at the close', async () => {
