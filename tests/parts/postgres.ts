@@ -61,7 +61,8 @@ export async function startPostgres(options: StartPostgresOptions = {}): Promise
     });
     return { ...running, port };
   });
-  const connectionString = `postgresql://postgres@127.0.0.1:${server.port}/postgres`;
+  // Nobody asks for the password: it is there so that tests see where it turns up.
+  const connectionString = `postgresql://postgres:${randomUUID()}@127.0.0.1:${server.port}/postgres`;
   try {
     const logText = (): Promise<string> => readFile(server.logFile, 'utf8');
     return {

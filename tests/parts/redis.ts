@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { findExecutable, redisInstructions, installRedis } from './find-redis.ts';
 import { newTempDir, onFreePort, supervise } from './supervise.ts';
@@ -31,6 +32,8 @@ export interface RedisPart extends AsyncDisposable {
 export interface StartRedisOptions {
   /** Whether it may be installed where it is missing and that takes no question. @default true */
   readonly install?: boolean | undefined;
+  /** Server settings, as in `redis.conf`; with any it is always one of our own. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -40,7 +43,7 @@ export interface StartRedisOptions {
  */
 export async function startRedis(options: StartRedisOptions = {}): Promise<RedisPart> {
   const given = process.env['REDIS_URL'];
-  if (given) {
+  if (given && !options.settings) {
     return { ...(await describe(given)), pid: undefined, ...lifetime(async () => {}) };
   }
   const command =
@@ -49,12 +52,13 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
   if (!command) throw new Error(redisInstructions());
 
   const server = await onFreePort(async (port) => {
-    const running = await supervise(command, redisArguments(port), {
+    const settings = redisSettings(port, options.settings);
+    const running = await supervise(command, asArguments(settings), {
       tempDir: newTempDir('redis'),
       // Its own words rather than a PING: only this says that the port is ours.
       ready: /Ready to accept connections/,
     });
-    return { ...running, url: `redis://127.0.0.1:${port}` };
+    return { ...running, url: `redis://:${settings.requirepass}@127.0.0.1:${port}` };
   });
   try {
     return { ...(await describe(server.url)), pid: server.pid, ...lifetime(server.stop) };
@@ -64,8 +68,8 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
   }
 }
 
-function redisArguments(port: number): string[] {
-  const options = {
+function redisSettings(port: number, own: StartRedisOptions['settings']) {
+  return {
     port: String(port),
     bind: '127.0.0.1',
     // Nothing on disk: it lives as long as the tests.
@@ -73,8 +77,14 @@ function redisArguments(port: number): string[] {
     appendonly: 'no',
     // What BullMQ asks for: a key evicted behind its back is a job lost.
     'maxmemory-policy': 'noeviction',
+    // Credentials as production has them, so that tests see where they turn up.
+    requirepass: randomUUID(),
+    ...own,
   };
-  return Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+}
+
+function asArguments(settings: Readonly<Record<string, string>>): string[] {
+  return Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
 }
 
 /** Reads connection options off a URL, and asks the server behind it who it is. */
