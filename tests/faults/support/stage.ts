@@ -45,9 +45,9 @@ export async function openStage(): Promise<Stage> {
   };
   const store = new PostgresStatusStore(pool(connectionString));
   const output = new Output();
-  const secrets = [redis.password, server.password, secretKey].filter(
-    // A shorter one would be found by chance.
-    (each) => each !== undefined && each.length > 7,
+  // A shorter one would be found by chance.
+  const secrets = [redis.password ?? '', server.password, secretKey].filter(
+    ({ length }) => length > 7,
   );
   return {
     name,
