@@ -1,4 +1,5 @@
 import { createBatchSize } from './batch-size.ts';
+import { within } from './deadline.ts';
 import { createDropped } from './dropped.ts';
 import { asStoreError, codeOf, JobStatusError } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
@@ -205,22 +206,14 @@ export function createBatcher(
 
   /** One call of the store. One that is given up may be stored all the same, which does no harm. */
   async function write(updates: readonly StatusUpdate[]): Promise<void> {
-    const abort = new AbortController();
-    const { signal } = abort;
-    writing = abort;
+    writing = new AbortController();
     const start = performance.now();
     const message = `The store did not answer within ${writeTimeoutMs} ms`;
-    const timeout = setTimeout(
-      () => abort.abort(new JobStatusError('ERR_STORE_TIMEOUT', message)),
-      writeTimeoutMs,
-    );
+    const late = () => new JobStatusError('ERR_STORE_TIMEOUT', message);
+    const call = async (signal: AbortSignal) => store.write(updates, { signal });
     try {
-      await new Promise<void>((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason as Error));
-        Promise.resolve(store.write(updates, { signal })).then(resolve, reject);
-      });
+      await within(writeTimeoutMs, call, late, writing);
     } finally {
-      clearTimeout(timeout);
       lastWriteMs = performance.now() - start;
     }
   }

@@ -38,7 +38,10 @@ export class InvalidArgumentError extends TypeError {
   readonly code = 'ERR_INVALID_ARGUMENT';
 }
 
-/** Tracking or its store went wrong; the job did not. `cause` is the client's or hook's own error. */
+/**
+ * Tracking or its store went wrong; the job did not. `cause` is the client's or hook's own error, without what
+ * it may quote of credentials; what it quotes of rows and commands is not enumerable, so that no log has it.
+ */
 export class JobStatusError extends Error {
   override readonly name = 'JobStatusError';
   readonly code: JobStatusErrorCode;
@@ -52,7 +55,9 @@ export class JobStatusError extends Error {
     message: string,
     options: { cause?: unknown; updates?: readonly StatusUpdate[]; retryAfterMs?: number } = {},
   ) {
-    super(message, options);
+    super(withoutSecrets(message), options);
+    // Frozen, or a proxy that throws: it is what its owner made it.
+    attempt(() => hush(options.cause));
     this.code = code;
     Object.defineProperty(this, 'updates', { value: options.updates ?? [] });
     this.retryAfterMs = options.retryAfterMs;
@@ -69,7 +74,7 @@ export function messageOf(thrown: unknown): string {
   return attempt(() => (thrown instanceof Error ? thrown.message : describe(thrown)));
 }
 
-function attempt(read: () => string): string {
+function attempt<T>(read: () => T): T | string {
   try {
     return read();
   } catch {
@@ -98,4 +103,42 @@ export function asStoreError(thrown: unknown): JobStatusError {
   return new JobStatusError('ERR_STORE_UNAVAILABLE', `The store failed: ${messageOf(thrown)}`, {
     cause: thrown,
   });
+}
+
+/**
+ * What clients quote of credentials: a URL's user and password, a header's value that can't be sent, a bearer's
+ * token, Supabase's keys, which were JSON Web Tokens once, and a connection string's password.
+ */
+const SECRETS =
+  /(?<=:\/\/)[^\s"'<>]*(?=@)|(?<=")[^"]*(?=" is an invalid header value)|(?<=bearer )[^\s"']+|sb_secret_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=password=)[^\s&]+/gi;
+
+/** Text as errors may have it. */
+function withoutSecrets(text: string): string {
+  return text.replace(SECRETS, '...');
+}
+
+/** What clients add to their errors that quotes rows (Postgres), commands (Redis) or addresses (URL). */
+const QUOTING = ['detail', 'details', 'where', 'internalQuery', 'command', 'input'];
+
+/** How much of a cause's message is kept: a gateway answers with a page. */
+const MAX_LENGTH = 1_000;
+
+/** How many causes, each the next one's, are looked at. */
+const MAX_CAUSES = 5;
+
+/** Makes a client's error fit for logs, and what caused that. */
+function hush(thrown: unknown): void {
+  let error = thrown as Record<string, unknown> | null | undefined;
+  for (let depth = 0; depth < MAX_CAUSES && typeof error === 'object' && error !== null; depth++) {
+    for (const name of ['message', 'stack', ...QUOTING]) {
+      const value = error[name];
+      if (typeof value === 'string') {
+        const hushed = withoutSecrets(name === 'message' ? value.slice(0, MAX_LENGTH) : value);
+        if (hushed !== value) error[name] = hushed;
+      }
+      if (QUOTING.includes(name) && Object.hasOwn(error, name))
+        Object.defineProperty(error, name, { enumerable: false });
+    }
+    error = error['cause'] as typeof error;
+  }
 }

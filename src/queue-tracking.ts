@@ -45,7 +45,7 @@ export function attachQueueTracking<Queue extends TrackableQueue>(
   const reader = readerOf(queue);
   const tracker = createTracker({ queue: key, worker: null }, store, resolved);
   const { batcher, report } = tracker;
-  const watch = watchQueue(key, queue, reader, store, tracker);
+  const watch = watchQueue(key, queue, reader, tracker);
   let closing: Promise<void> | undefined;
 
   const untap = tap(queue, store, {
@@ -69,7 +69,7 @@ export function attachQueueTracking<Queue extends TrackableQueue>(
   /** Everything until now, in time. */
   function look(): Promise<void> {
     const ms = resolved.flushTimeoutMs;
-    return within(ms, watch.look(), () => {
+    return within(ms, watch.look, () => {
       const message = `Not all of the queue was taken in within ${ms} ms`;
       return new JobStatusError('ERR_FLUSH_INCOMPLETE', message);
     });

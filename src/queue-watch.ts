@@ -8,7 +8,6 @@ import type { Changes, JobChange, QueueReader } from './queue/reader.ts';
 import { runReconciliation } from './reconciliation.ts';
 import { pieces, UNFINISHED } from './rows.ts';
 import { toText } from './storable.ts';
-import type { StatusStore } from './store.ts';
 import type { Tracker } from './tracker.ts';
 import type { JobState, JobStatus } from './types.ts';
 
@@ -46,7 +45,6 @@ export function watchQueue(
   key: string,
   queue: TrackableQueue,
   reader: QueueReader,
-  store: StatusStore,
   tracker: Tracker,
 ): QueueWatch {
   const { observeQueued, observeGone, observation, rowsOf, capture, parts, settled, report } =
@@ -154,7 +152,7 @@ export function watchQueue(
   const begun = persist(async () => {
     await begin();
     const updatedBefore = new Date();
-    await runReconciliation(key, queue, reader, store, tracker, { updatedBefore, signal });
+    await runReconciliation(key, queue, reader, tracker, { updatedBefore, signal });
     return true;
   });
 

@@ -57,7 +57,7 @@ const RULES: Rules = {
  * @param options give the `capture`, `redact`, `metadata` and `filter` that tracking has
  * @throws {InvalidArgumentError} where an argument or option is not what it must be, or the store has no `list`
  * @throws {JobStatusError} `ERR_QUEUE_UNAVAILABLE` where the queue is closed or can't be read,
- *   `ERR_FLUSH_INCOMPLETE` where repairs could not be stored; else what the store's `list` rejects with
+ *   `ERR_FLUSH_INCOMPLETE` where repairs could not be stored, or a store's code where its rows can't be read
  *
  * @example
  * const { repaired, removed } = await reconcile(queue, store, { olderThan: 5 * 60_000 });
@@ -77,7 +77,7 @@ export async function reconcile<Queue extends TrackableQueue>(
   const key = toText(queueKey(queue.qualifiedName));
   const tracker = createTracker({ queue: key, worker: null }, store, tracking);
   try {
-    return await runReconciliation(key, queue, reader, store, tracker, {
+    return await runReconciliation(key, queue, reader, tracker, {
       // With 0 what changed in this very millisecond too.
       updatedBefore: new Date(Date.now() - (own['olderThan'] as number) + 1),
       batchSize: own['batchSize'] as number,

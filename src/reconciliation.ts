@@ -10,7 +10,7 @@ import type { QueueReader } from './queue/reader.ts';
 import { MAX_ROWS, UNFINISHED } from './rows.ts';
 import { toText } from './storable.ts';
 import type { Observation } from './snapshot.ts';
-import type { StatusFilter, StatusStore } from './store.ts';
+import type { StatusFilter } from './store.ts';
 import type { Tracker } from './tracker.ts';
 import type { JobStatus } from './types.ts';
 
@@ -48,11 +48,11 @@ export async function runReconciliation(
   key: string,
   queue: TrackableQueue,
   reader: QueueReader,
-  store: StatusStore,
   tracker: Tracker,
   { updatedBefore, batchSize = MAX_ROWS, signal }: Limits,
 ): Promise<ReconcileReport> {
-  const { take, isWanted, observation, observeGone, rowsOf, capture, parts, settled } = tracker;
+  const { take, isWanted, observation, observeGone, rowsOf, pagesOf, capture, parts, settled } =
+    tracker;
   const report = { checked: 0, repaired: 0, removed: 0, added: 0, reads: 0 };
 
   /** Asks the queue. */
@@ -67,13 +67,11 @@ export async function runReconciliation(
   }
 
   async function addRows(ids: Set<string>, query: StatusFilter): Promise<void> {
-    let cursor: string | undefined;
-    do {
+    signal?.throwIfAborted();
+    for await (const rows of pagesOf(query)) {
+      for (const { jobId } of rows) ids.add(jobId);
       signal?.throwIfAborted();
-      const page = await store.list?.({ ...query, queue: key, limit: MAX_ROWS, cursor });
-      for (const { jobId } of page?.items ?? []) ids.add(jobId);
-      cursor = page?.nextCursor ?? undefined;
-    } while (cursor !== undefined);
+    }
   }
 
   /** Holds some jobs against the queue, and stores what differs before the next ones. */

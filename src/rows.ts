@@ -1,6 +1,6 @@
 import { within } from './deadline.ts';
 import { asStoreError, JobStatusError } from './errors.ts';
-import type { StatusStore } from './store.ts';
+import type { StatusFilter, StatusStore } from './store.ts';
 import type { JobState, JobStatus } from './types.ts';
 
 /** How many rows are asked for at once: what every store gives in one page. */
@@ -31,17 +31,33 @@ export async function readRows(
 ): Promise<ReadonlyMap<string, JobStatus>> {
   const rows = new Map<string, JobStatus>();
   for (const jobId of pieces(jobIds)) {
-    const found = await answerOf(readPiece(store, queue, jobId), timeoutMs);
+    const found = await inTime(timeoutMs, (signal) => readPiece(store, queue, jobId, signal));
     for (const row of found) if (row !== undefined) rows.set(row.jobId, row);
   }
   return rows;
 }
 
+/** The rows that match, a page at a time; none of a store without `list`. Else as `readRows`. */
+export async function* readPages(
+  store: StatusStore,
+  query: StatusFilter,
+  timeoutMs: number,
+): AsyncGenerator<readonly JobStatus[]> {
+  let cursor: string | undefined;
+  do {
+    const page = await inTime(timeoutMs, async (signal) =>
+      store.list?.({ ...query, limit: MAX_ROWS, cursor }, { signal }),
+    );
+    if (page !== undefined) yield page.items;
+    cursor = page?.nextCursor ?? undefined;
+  } while (cursor !== undefined);
+}
+
 /** What a store answers a read with, in time. */
-function answerOf<T>(answer: Promise<T>, timeoutMs: number): Promise<T> {
+function inTime<T>(ms: number, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const late = () =>
-    new JobStatusError('ERR_STORE_TIMEOUT', `The store did not answer within ${timeoutMs} ms`);
-  return within(timeoutMs, answer, late).catch((error: unknown) => {
+    new JobStatusError('ERR_STORE_TIMEOUT', `The store did not answer within ${ms} ms`);
+  return within(ms, read, late).catch((error: unknown) => {
     throw asStoreError(error);
   });
 }
@@ -50,9 +66,11 @@ async function readPiece(
   store: StatusStore,
   queue: string,
   jobId: readonly string[],
+  signal: AbortSignal,
 ): Promise<readonly (JobStatus | undefined)[]> {
-  if (store.list !== undefined) return (await store.list({ queue, jobId, limit: MAX_ROWS })).items;
-  return Promise.all(jobId.map((each) => store.get({ queue, jobId: each })));
+  if (store.list !== undefined)
+    return (await store.list({ queue, jobId, limit: MAX_ROWS }, { signal })).items;
+  return Promise.all(jobId.map((each) => store.get({ queue, jobId: each }, { signal })));
 }
 
 /** A list cut into pieces of `MAX_ROWS`. */

@@ -32,8 +32,12 @@ export interface StatusStore {
    */
   write(updates: readonly StatusUpdate[], options?: { signal?: AbortSignal }): Promise<void>;
 
-  /** The row of one job, or `undefined`. What it returns is the caller's own to change. */
-  get(key: JobKey): Promise<JobStatus | undefined>;
+  /**
+   * The row of one job, or `undefined`. What it returns is the caller's own to change.
+   *
+   * @param options.signal aborts when the caller no longer waits for the answer, as in `write`
+   */
+  get(key: JobKey, options?: { signal?: AbortSignal }): Promise<JobStatus | undefined>;
 
   /**
    * The attempts of one job, in the order in which they started, its row's own the last: the 50 before that
@@ -41,8 +45,12 @@ export interface StatusStore {
    */
   attempts?(key: JobKey): Promise<JobAttempt[]>;
 
-  /** The rows that match, newest `createdAt` first, a page at a time. */
-  list?(query?: StatusQuery): Promise<StatusPage>;
+  /**
+   * The rows that match, newest `createdAt` first, a page at a time.
+   *
+   * @param options.signal aborts when the caller no longer waits for the answer, as in `write`
+   */
+  list?(query?: StatusQuery, options?: { signal?: AbortSignal }): Promise<StatusPage>;
 
   /** How many rows match. `limit` and `cursor` play no part. */
   count?(query?: StatusQuery): Promise<number>;

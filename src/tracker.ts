@@ -6,10 +6,10 @@ import type { ResolvedOptions } from './options.ts';
 import { snapshotOfGone, snapshotOfQueued, type QueuedJob } from './queue-snapshot.ts';
 import type { Parts } from './queue/reader.ts';
 import { createReporter, type Report } from './reporter.ts';
-import { readRows } from './rows.ts';
+import { readPages, readRows } from './rows.ts';
 import { nextSequence } from './sequence.ts';
 import { snapshotOf, type JobEvent, type Observation } from './snapshot.ts';
-import type { StatusStore } from './store.ts';
+import type { StatusFilter, StatusStore } from './store.ts';
 import type { JobState, JobStatus, StatusUpdate } from './types.ts';
 
 /** Tracking of one worker, or one queue, into one store. */
@@ -54,6 +54,8 @@ export interface Tracker {
   readonly observeGone: (row: JobStatus, from?: JobState) => void;
   /** The rows of jobs of this queue, as `readRows`; a store that does not answer is an error. */
   readonly rowsOf: (jobIds: readonly string[]) => Promise<ReadonlyMap<string, JobStatus>>;
+  /** The rows of this queue that match, as `readPages`. */
+  readonly pagesOf: (query: StatusFilter) => AsyncIterable<readonly JobStatus[]>;
   /** Takes in a snapshot made elsewhere. */
   readonly take: (update: StatusUpdate) => void;
   /**
@@ -134,6 +136,7 @@ export function createTracker(
     observeGone: (row, from) =>
       guarded('removed', () => take(snapshotOfGone(row, observation(), from))),
     rowsOf: (jobIds) => readRows(store, source.queue, jobIds, options.writeTimeoutMs),
+    pagesOf: (query) => readPages(store, { ...query, queue: source.queue }, options.writeTimeoutMs),
     take,
     async settled() {
       await batcher.flush().catch((error: unknown) => {

@@ -6,6 +6,7 @@ import { SCHEMA_VERSION } from '../migrations/version.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
+import { queryOn, type PostgresClientLike, type Query } from './postgres-query.ts';
 import { PRUNE_STEP, pruneInSteps, resolvePrune } from './prune.ts';
 import { resolveDeletion, resolveQuery, storedKey, toPage, type ResolvedFilter } from './query.ts';
 import { fromAttemptRow, fromRow, toRecord, type Row } from './row.ts';
@@ -13,11 +14,7 @@ import { tableFlags } from './setup.ts';
 import { codeOfSqlState, isMissing } from './sqlstate.ts';
 
 export type { TableOptions } from '../migrations/names.ts';
-
-/** The one method of `pg.Pool`, `pg.Client` and their like that the store needs. */
-export interface PostgresClientLike {
-  query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
-}
+export type { PostgresClientLike } from './postgres-query.ts';
 
 /**
  * Keeps rows in a Postgres table, by any client with pg's `query(text, values)`: one statement for a
@@ -28,32 +25,39 @@ export interface PostgresClientLike {
  * const store = new PostgresStatusStore(new Pool({ connectionString }));
  */
 export class PostgresStatusStore implements StatusStore {
-  readonly #client: PostgresClientLike;
+  readonly #run: Query;
   readonly #names: TableNames;
   readonly #table: string;
 
   /**
-   * @param client a `pg.Pool` or `pg.Client`, connected; the store never ends it
+   * @param client a `pg.Pool`, or a `pg.Client` that is connected; the store never ends it. A pool makes a
+   *   connection anew where one is lost, and a client doesn't
    * @throws {InvalidArgumentError} where the client is none, a name is empty, too long, or holds `U+0000`
    */
   constructor(client: PostgresClientLike, options?: TableOptions) {
     if (typeof (client as Partial<PostgresClientLike> | undefined)?.query !== 'function') {
       throw unlike('client', "a client with pg's query(text, values)", kindOf(client));
     }
-    this.#client = client;
+    this.#run = queryOn(client);
     this.#names = tableNames(options);
     this.#table = this.#names.qualify(this.#names.table);
   }
 
-  async write(updates: readonly StatusUpdate[]): Promise<void> {
+  async write(
+    updates: readonly StatusUpdate[],
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<void> {
     const records = foldUpdates(updates).map(toRecord);
     const call = `select ${this.#names.qualify(this.#names.writeFunction)}($1::jsonb, ${SCHEMA_VERSION})`;
-    await this.#query(call, [JSON.stringify(records)]);
+    await this.#query(call, [JSON.stringify(records)], signal);
   }
 
-  async get(key: JobKey): Promise<JobStatus | undefined> {
+  async get(
+    key: JobKey,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<JobStatus | undefined> {
     const { queue, jobId } = storedKey(key);
-    const [row] = await this.#rows('where queue = $1 and job_id = $2', [queue, jobId]);
+    const [row] = await this.#rows('where queue = $1 and job_id = $2', [queue, jobId], signal);
     return row;
   }
 
@@ -74,7 +78,7 @@ export class PostgresStatusStore implements StatusStore {
     return toAttempts(fromRow(found['row'] as Row), records);
   }
 
-  async list(query?: StatusQuery): Promise<StatusPage> {
+  async list(query?: StatusQuery, { signal }: { signal?: AbortSignal } = {}): Promise<StatusPage> {
     const { filter, limit, after, newest } = resolveQuery(query);
     const { conditions, values } = conditionsOf(filter);
     if (newest !== undefined)
@@ -85,7 +89,8 @@ export class PostgresStatusStore implements StatusStore {
     }
     values.push(limit + 1);
     const order = `order by created_at desc, queue desc, job_id desc limit $${values.length}`;
-    return toPage(await this.#rows(`where ${conditions.join(' and ')} ${order}`, values), limit);
+    const rest = `where ${conditions.join(' and ')} ${order}`;
+    return toPage(await this.#rows(rest, values, signal), limit);
   }
 
   async count(query?: StatusQuery): Promise<number> {
@@ -116,11 +121,9 @@ export class PostgresStatusStore implements StatusStore {
   }
 
   /** Rows as JSON, so that neither the client's type parsers nor its time zone have a say in them. */
-  async #rows(rest: string, values: unknown[]): Promise<JobStatus[]> {
-    const rows = await this.#query(
-      `select to_jsonb(t) as row from ${this.#table} t ${rest}`,
-      values,
-    );
+  async #rows(rest: string, values: unknown[], signal?: AbortSignal): Promise<JobStatus[]> {
+    const sql = `select to_jsonb(t) as row from ${this.#table} t ${rest}`;
+    const rows = await this.#query(sql, values, signal);
     return rows.map(({ row }) => fromRow(row as Row));
   }
 
@@ -129,13 +132,12 @@ export class PostgresStatusStore implements StatusStore {
     return Number(row?.['count']);
   }
 
-  async #query(sql: string, values: unknown[]): Promise<Row[]> {
+  async #query(sql: string, values: unknown[], signal?: AbortSignal): Promise<Row[]> {
     try {
-      const { rows } = await this.#client.query(sql, values);
+      const { rows } = await this.#run(sql, values, signal);
       return rows as Row[];
     } catch (cause) {
-      // Postgres' detail quotes the row: there for who asks the cause for it, but not for logs.
-      if (cause instanceof Error) Object.defineProperty(cause, 'detail', { enumerable: false });
+      if (signal?.aborted) throw cause;
       const state = codeOf(cause);
       const code = codeOfSqlState(state);
       const advice = this.#whatToDo(code, state);

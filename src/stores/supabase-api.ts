@@ -11,9 +11,13 @@ interface Counted {
   readonly count: 'exact';
 }
 
-/** A function's answer: where that is rows, they can be asked for as a table's are. */
-interface Call extends PromiseLike<Response> {
+interface Request extends PromiseLike<Response> {
   abortSignal(signal: AbortSignal): PromiseLike<Response>;
+  fetch?: typeof fetch;
+}
+
+/** A function's answer: where that is rows, they can be asked for as a table's are. */
+interface Call extends Request {
   select(columns: string): Filter;
 }
 
@@ -22,7 +26,7 @@ export interface Table {
   delete(options: Counted): Filter;
 }
 
-export interface Filter extends PromiseLike<Response> {
+export interface Filter extends Request {
   eq(column: string, value: string): Filter;
   in(column: string, values: readonly string[]): Filter;
   gte(column: string, value: string): Filter;
@@ -44,6 +48,44 @@ export interface Response {
     readonly code?: string;
     readonly details?: string;
   } | null;
+}
+
+export function abortable(
+  request: Request,
+  signal: AbortSignal | undefined,
+): PromiseLike<Response> {
+  return signal === undefined ? request : request.abortSignal(signal);
+}
+
+/**
+ * How long the API asks to be left alone, in ms, once it has answered: a number of seconds, or a date. supabase-js
+ * hands no header on; the `fetch` that each request has of its client sees them.
+ */
+export function retryAfterOf(request: Request): () => number | undefined {
+  const { fetch: send } = request;
+  let header: string | null = null;
+  if (typeof send === 'function') {
+    request.fetch = async (...args) => {
+      const response = await send(...args);
+      header = response.headers.get('retry-after');
+      return response;
+    };
+  }
+  return () => {
+    if (header === null) return undefined;
+    const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
+    return Math.max(0, ms) || undefined;
+  };
+}
+
+/** What a gateway says in place of the API is a page: its words, on one line, and not too many. */
+export function brief(message: string): string {
+  if (!message.trimStart().startsWith('<')) return message;
+  return message
+    .replaceAll(/<[^>]*>|\s/g, ' ')
+    .replaceAll(/ +/g, ' ')
+    .trim()
+    .slice(0, 300);
 }
 
 /** Narrows a request by all conditions but `jobId`, for which a URL may have no room. */

@@ -12,9 +12,12 @@ import { fromAttemptRow, fromRow, toRecord, type Row } from './row.ts';
 import { tableFlags } from './setup.ts';
 import { codeOfSqlState, isMissing } from './sqlstate.ts';
 import {
+  abortable,
+  brief,
   isAfter,
   listsForUrls,
   quote,
+  retryAfterOf,
   where,
   type Api,
   type Filter,
@@ -70,15 +73,19 @@ export class SupabaseStatusStore implements StatusStore {
       updates: records,
       schema_version: SCHEMA_VERSION,
     });
-    const response = await (signal === undefined ? request : request.abortSignal(signal));
+    const retryAfterMs = retryAfterOf(request);
+    const response = await abortable(request, signal);
     // The function says how many rows it merged.
-    this.#check(response, typeof response.data === 'number');
+    this.#check(response, typeof response.data === 'number', retryAfterMs());
   }
 
-  async get(key: JobKey): Promise<JobStatus | undefined> {
+  async get(
+    key: JobKey,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<JobStatus | undefined> {
     const { queue, jobId } = storedKey(key);
-    const query = this.#table().select('*').eq('queue', queue).eq('job_id', jobId);
-    return this.#rows(await query)[0];
+    const request = this.#table().select('*').eq('queue', queue).eq('job_id', jobId);
+    return this.#rows(await abortable(request, signal))[0];
   }
 
   async attempts(key: JobKey): Promise<JobAttempt[]> {
@@ -93,7 +100,7 @@ export class SupabaseStatusStore implements StatusStore {
     return toAttempts(row, (found[attemptsTable] as Row[]).map(fromAttemptRow));
   }
 
-  async list(query?: StatusQuery): Promise<StatusPage> {
+  async list(query?: StatusQuery, { signal }: { signal?: AbortSignal } = {}): Promise<StatusPage> {
     const { filter, limit, after, newest } = resolveQuery(query);
     let request = this.#select('*', filter);
     if (newest !== undefined) request = request.lte('created_at', newest.toISOString());
@@ -102,10 +109,8 @@ export class SupabaseStatusStore implements StatusStore {
       request = request.order(column, { ascending: false });
     }
     // The API returns 1,000 rows at most, unless the project's `max_rows` says otherwise.
-    return toPage(
-      this.#rows(await request.limit(Math.min(limit + 1, 1_000))),
-      Math.min(limit, 999),
-    );
+    const response = await abortable(request.limit(Math.min(limit + 1, 1_000)), signal);
+    return toPage(this.#rows(response), Math.min(limit, 999));
   }
 
   async count(query?: StatusQuery): Promise<number> {
@@ -172,19 +177,18 @@ export class SupabaseStatusStore implements StatusStore {
    * supabase-js reports failures as values, and takes an empty answer of any server for a success:
    * only what the table and the function really answer passes.
    */
-  #check({ error, status }: Response, isAnswer: boolean): void {
+  #check({ error, status }: Response, isAnswer: boolean, retryAfterMs?: number): void {
     if (error === null && isAnswer) return;
-    // Postgres' details quote the row: there for who asks the cause for them, but not for logs.
-    if (typeof error === 'object' && error !== null) {
-      Object.defineProperty(error, 'details', { enumerable: false });
-    }
     const state = codeOf(error);
     const code = codeOfFailure(status, state);
     const advice = this.#whatToDo(code, state, status);
     const what =
-      error === null ? 'with what is no answer of its API' : (error.message ?? messageOf(error));
+      error === null
+        ? 'with what is no answer of its API'
+        : brief(error.message ?? messageOf(error));
     const message = `Supabase answered ${status || 'nothing'}: ${what}${advice}`;
-    throw new JobStatusError(code, message, { cause: error });
+    const asked = retryAfterMs === undefined ? {} : { retryAfterMs };
+    throw new JobStatusError(code, message, { cause: error, ...asked });
   }
 
   #whatToDo(code: JobStatusErrorCode, state: string, status: number): string {

@@ -165,10 +165,14 @@ async function runLaw({ needs, run }: LawTest, kit: Kit): Promise<'held' | 'not 
 
 function inTime<T>(run: Run, work: Promise<T>): Promise<T> {
   const { limitMs } = run;
-  return within(limitMs, work, () => {
-    run.limitMs = LIMIT_AFTER_MS;
-    return new Error(`It was not done within ${limitMs / 1_000} s`);
-  });
+  return within(
+    limitMs,
+    () => work,
+    () => {
+      run.limitMs = LIMIT_AFTER_MS;
+      return new Error(`It was not done within ${limitMs / 1_000} s`);
+    },
+  );
 }
 
 /** A store as if it had not the methods that are not to be tested. */

@@ -12,7 +12,7 @@ function watched() {
   const store = new MemoryStatusStore();
   const tracker = createTracker({ queue: 'q', worker: null }, store, resolveOptions());
   const queue = { name: 'q', qualifiedName: 'bull:q' } as TrackableQueue;
-  const watch = watchQueue('q', queue, reader, store, tracker);
+  const watch = watchQueue('q', queue, reader, tracker);
   const look = async () => {
     await watch.look();
     await tracker.settled();

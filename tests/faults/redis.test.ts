@@ -1,0 +1,209 @@
+import type { Job, JobsOptions, Queue } from 'bullmq';
+import { attachStatusTracking, reconcile } from 'bullmq-job-status';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
+import { Redis } from 'ioredis';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, inject, test } from 'vitest';
+import { openPool } from '../support/pool.ts';
+import { agree, differences } from '../support/truth.ts';
+import { isFull, record } from './support/figures.ts';
+import { Output } from './support/output.ts';
+import { openOwnRedis } from './support/own-redis.ts';
+import { countRepeats } from './support/repeats.ts';
+import { openStage } from './support/stage.ts';
+import { until, untilCompleted, untilDone } from './support/until.ts';
+
+/*
+ * What goes wrong with Redis, and with the locks in it. No promise goes unhandled meanwhile: the test runner
+ * fails for each that does.
+ */
+
+/** Of locks that are soon given up, so that jobs whose worker is cut off are run again within the test. */
+const SHORT_LOCKS = { lockDuration: 1_500, stalledInterval: 300, maxStalledCount: 50 };
+
+/** A queue in a Redis of its own, with rows in Postgres and two tracked workers. */
+async function openRedisStage(process: (job: Job) => Promise<unknown>) {
+  const stack = new AsyncDisposableStack();
+  const output = new Output();
+  const pool = openPool(inject('parts').connectionString);
+  stack.defer(() => pool.end());
+  const redis = stack.use(await openOwnRedis(output));
+  const store = new PostgresStatusStore(pool);
+  const workers = [1, 2].map(() => redis.worker(process, { concurrency: 10, ...SHORT_LOCKS }));
+  const trackers = workers.map((worker) =>
+    attachStatusTracking(worker, store, { onError: output.onError, logger: output.logger }),
+  );
+  const repeats = workers.map(countRepeats);
+  return {
+    ...redis,
+    output,
+    store,
+    workers,
+    run: () => workers.forEach((worker) => void worker.run()),
+    lost: () => trackers.map((each) => each.stats()).reduce((n, s) => n + s.dropped + s.refused, 0),
+    repeats: () => repeats.reduce((n, each) => n + each(), 0),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Adds jobs, of which every fourth fails once. */
+async function addJobs(queue: Queue, count: number, opts: JobsOptions = {}): Promise<void> {
+  const jobs = Array.from({ length: count }, (_, n) => ({
+    name: 'job',
+    data: { failures: n % 4 === 0 ? 1 : 0 },
+    opts: { attempts: 3, ...opts },
+  }));
+  await queue.addBulk(jobs);
+}
+
+async function work(job: Job): Promise<unknown> {
+  await sleep(20);
+  await job.updateProgress(50);
+  await sleep(20);
+  if (job.attemptsStarted <= (job.data as { failures: number }).failures)
+    throw new RangeError('once');
+  return 'done';
+}
+
+test('Redis killed while jobs run, and started again: every row is right by itself', async () => {
+  await using stage = await openRedisStage(work);
+  const { queue } = stage;
+  const [kills, jobs] = isFull ? [8, 400] : [1, 300];
+  const start = performance.now();
+  let downMs = 0;
+  stage.run();
+  for (let kill = 0; kill < kills; kill++) {
+    await addJobs(queue, jobs);
+    await untilCompleted(queue, kill * jobs + jobs / 4);
+    const killedAt = performance.now();
+    await stage.kill();
+    await stage.restart();
+    downMs += performance.now() - killedAt;
+    expect(await untilDone(queue)).toBe((kill + 1) * jobs);
+  }
+  await agree(stage.store, queue, kills * jobs);
+  expect(stage.repeats()).toBe(0);
+  record({
+    fault: 'Redis killed, and started again on what it had written',
+    load: `${kills * jobs} jobs, 20 at once, in ${seconds(performance.now() - start)}`,
+    injected: `${kills} ×, away for ${seconds(downMs / kills)}`,
+    rowsWrong: String((await differences(stage.store, queue)).length),
+    updatesLost: String(stage.lost()),
+  });
+  await stage.output.addRows(stage.store, queue.name);
+});
+
+test('Redis failed over to a replica that lacks the last writes: after `reconcile` every row says what the new primary does', async () => {
+  const rounds = isFull ? 4 : 1;
+  const figures = { jobs: 0, forgotten: 0, before: 0, after: 0, reused: 0, lost: 0 };
+  for (let round = 0; round < rounds; round++) {
+    await using stage = await openRedisStage(work);
+    const { queue, store } = stage;
+    const replica = await stage.startReplica();
+    await addJobs(queue, 300);
+    stage.run();
+    await untilCompleted(queue, 60);
+    replica.fallBehind();
+    // These the new primary will never have heard of, and it will give their ids to others.
+    await addJobs(queue, 20, { lifo: true });
+    const ids = Array.from({ length: 20 }, (_, n) => String(301 + n));
+    const ofReused = () => Promise.all(ids.map((id) => queue.getJobState(id)));
+    await until(async () => (await ofReused()).every((state) => state === 'completed'));
+    const known = await queue.getCompletedCount();
+    await stage.kill();
+    await replica.promote();
+    // The first answer comes from the new primary, for the old one is dead.
+    const left = await queue.getCompletedCount();
+    await addJobs(queue, 20);
+    expect(await untilDone(queue)).toBe(320);
+    figures.before += (await differences(store, queue)).length;
+    await reconcile(queue, store, { olderThan: 0 });
+    const wrong = await differences(store, queue);
+    figures.after += wrong.length;
+    expect(wrong).toEqual([]);
+    await agree(store, queue, 320);
+    expect(stage.repeats()).toBe(0);
+    figures.jobs += 340;
+    figures.forgotten += Math.max(0, known - left);
+    figures.lost += stage.lost();
+    await stage.output.addRows(store, queue.name);
+  }
+  record({
+    fault: 'Redis failed over to a replica that lacks the last writes',
+    load: `${figures.jobs} jobs, 20 at once`,
+    injected: `${rounds} ×, ${figures.forgotten} ends forgotten, ${20 * rounds} ids used again`,
+    rowsWrong: `${figures.after} (${figures.before} before \`reconcile\`)`,
+    updatesLost: String(figures.lost),
+  });
+});
+
+test('Redis out of memory, so that no job can end: every row is right by itself once it has some again', async () => {
+  await using stage = await openRedisStage(work);
+  const { queue } = stage;
+  const [times, jobs, ms] = isFull ? [4, 400, 8_000] : [1, 300, 1_500];
+  stage.run();
+  for (let time = 0; time < times; time++) {
+    await addJobs(queue, jobs);
+    await untilCompleted(queue, time * jobs + jobs / 4);
+    await stage.command('config', 'set', 'maxmemory', '1mb');
+    await sleep(ms);
+    await stage.command('config', 'set', 'maxmemory', '0');
+    expect(await untilDone(queue)).toBe((time + 1) * jobs);
+  }
+  await agree(stage.store, queue, times * jobs);
+  expect(stage.repeats()).toBe(0);
+  record({
+    fault: 'Redis out of memory: it takes no writes',
+    load: `${times * jobs} jobs, 20 at once`,
+    injected: `${times} ×, for ${seconds(ms)}`,
+    rowsWrong: String((await differences(stage.store, queue)).length),
+    updatesLost: String(stage.lost()),
+  });
+  await stage.output.addRows(stage.store, queue.name);
+});
+
+test('jobs that lose their locks and are taken over by another worker, while the first still runs them: every row is right by itself', async () => {
+  await using stage = await openStage();
+  const { queue, store, output } = stage;
+  const client = new Redis(inject('parts').redis);
+  const jobs = isFull ? 600 : 90;
+  let lostLocks = 0;
+  /** A third of the jobs lose their lock in their first attempt: half of those end at once, the others once they run elsewhere. */
+  const process = async (job: Job) => {
+    const { n } = job.data as { n: number };
+    if (job.attemptsStarted > 1 || n % 3 !== 0) return sleep(50);
+    await sleep(50);
+    const deleted = await client.del(`${queue.toKey(job.id ?? '')}:lock`);
+    lostLocks += deleted;
+    const isTakenOver = async () => ((await queue.getJob(job.id ?? ''))?.attemptsStarted ?? 0) > 1;
+    if (n % 2 === 0) await until(isTakenOver);
+    if (n % 4 === 0) throw new RangeError('too late');
+    return job.updateProgress(99);
+  };
+  const workers = [1, 2].map(() => stage.worker(process, { concurrency: 20, ...SHORT_LOCKS }));
+  const trackers = workers.map((worker) =>
+    attachStatusTracking(worker, store, { onError: output.onError, logger: output.logger }),
+  );
+  const repeats = workers.map(countRepeats);
+  await queue.addBulk(
+    Array.from({ length: jobs }, (_, n) => ({ name: 'job', data: { n }, opts: { attempts: 2 } })),
+  );
+  for (const worker of workers) void worker.run();
+  expect(await untilDone(queue)).toBe(jobs);
+  await agree(store, queue, jobs);
+  expect(lostLocks).toBe(Math.ceil(jobs / 3));
+  expect(await store.count({ queue: queue.name, status: 'completed' })).toBe(jobs);
+  expect(repeats.map((each) => each())).toEqual([0, 0]);
+  record({
+    fault: "a job's lock lost, and the job taken over by another worker",
+    load: `${jobs} jobs, 40 at once`,
+    injected: `${lostLocks} locks deleted`,
+    rowsWrong: String((await differences(store, queue)).length),
+    updatesLost: String(trackers.reduce((n, each) => n + each.stats().dropped, 0)),
+  });
+  client.disconnect();
+});
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}

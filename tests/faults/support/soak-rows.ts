@@ -1,0 +1,77 @@
+import type { JobState, JobStatus, StatusStore } from 'bullmq-job-status';
+import { isFinished } from '../../../src/phase.ts';
+import { broken } from '../../../src/testing/law.ts';
+import { KINDS, type Target } from './soak-load.ts';
+
+/** How long a row may be unfinished after its last change: until `reconcile` has come by, and come again. */
+const HEALED_WITHIN_MS = 150_000;
+
+/** Rows that ended longer ago go, so that the tables stay small. */
+const KEPT_MS = 90_000;
+
+export interface RowCheck {
+  /** Checks every row that there is. At the end none may be unfinished, and none may be missing. */
+  check(isEnd?: boolean): Promise<void>;
+  /** Deletes those that ended long ago. */
+  prune(): Promise<void>;
+  /** How many rows were right; those that were not, by their keys, with what is wrong. */
+  readonly seen: () => number;
+  readonly wrong: ReadonlyMap<string, string>;
+}
+
+/** @param stores of each target's rows, straight, past all faults */
+export function createRowCheck(
+  targets: readonly Target[],
+  stores: readonly Required<StatusStore>[],
+): RowCheck {
+  const wrong = new Map<string, string>();
+  const pruned = targets.map(() => 0);
+
+  async function checkQueue(target: Target, at: number, isEnd: boolean): Promise<void> {
+    const { queue, added } = target;
+    let count = pruned[at] ?? 0;
+    let cursor: string | undefined;
+    do {
+      const page = await stores[at]?.list({ queue: queue.name, limit: 1_000, cursor });
+      for (const row of page?.items ?? []) {
+        count += 1;
+        const faults = faultsOf(row, isEnd);
+        if (faults.length > 0) wrong.set(`${row.queue} ${row.jobId}`, faults.join('; '));
+      }
+      cursor = page?.nextCursor ?? undefined;
+    } while (cursor !== undefined);
+    if (isEnd && count !== added)
+      wrong.set(queue.name, `${count} rows, and ${added} jobs were added`);
+  }
+
+  return {
+    async check(isEnd = false) {
+      for (const [at, target] of targets.entries()) await checkQueue(target, at, isEnd);
+    },
+    async prune() {
+      const olderThan = new Date(Date.now() - KEPT_MS);
+      for (const [at, store] of stores.entries())
+        pruned[at] = (pruned[at] ?? 0) + (await store.prune({ olderThan }));
+    },
+    seen: () => pruned.reduce((sum, count) => sum + count, 0),
+    wrong,
+  };
+}
+
+/** What is wrong with a row of a job that had the time to end. */
+function faultsOf(row: JobStatus, isEnd: boolean): string[] {
+  const faults = broken(row);
+  if (!isFinished(row.status)) {
+    const isLate = Date.now() - row.updatedAt.getTime() > HEALED_WITHIN_MS;
+    return isEnd || isLate ? [...faults, `${row.name} is ${row.status} still`] : faults;
+  }
+  const { ends, attempts } = KINDS[row.name as keyof typeof KINDS];
+  const said = `${row.name} is ${row.status} after ${row.attempt} attempts`;
+  if (!(ends as readonly JobState[]).includes(row.status) || row.attempt !== attempts)
+    faults.push(said);
+  if (row.status === 'completed' && row.result !== row.name)
+    faults.push(`${said}, with the result ${JSON.stringify(row.result)}`);
+  if ((row.status === 'failed') !== (row.error?.message === 'asked to fail'))
+    if (row.status !== 'cancelled') faults.push(`${said}, with the error ${row.error?.message}`);
+  return faults;
+}

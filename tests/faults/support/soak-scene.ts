@@ -1,0 +1,166 @@
+import { createClient } from '@supabase/supabase-js';
+import { Queue, Worker } from 'bullmq';
+import {
+  attachQueueTracking,
+  attachStatusTracking,
+  reconcile,
+  type StatusStore,
+  type StatusTracker,
+  type TrackerStats,
+} from 'bullmq-job-status';
+import { migrationSql } from 'bullmq-job-status/migrations';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
+import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
+import { randomUUID } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
+import { startParts } from '../../parts/index.ts';
+import { openPool } from '../../support/pool.ts';
+import { startHttpProxy } from './http-proxy.ts';
+import { processJob, type Target } from './soak-load.ts';
+import { startTcpProxy } from './tcp-proxy.ts';
+
+const COUNTS = ['written', 'coalesced', 'retried', 'refused', 'dropped'] as const;
+
+/** What all trackers did, those that are closed among them; `pending` is of those that are not. */
+export type Totals = Record<(typeof COUNTS)[number] | 'pending', number>;
+
+/** Real parts, the broken ways to them, and two workers tracked there. */
+export async function openScene() {
+  await using opened = new AsyncDisposableStack();
+  const parts = opened.use(await startParts({ sql: migrationSql() }));
+  const { connection } = parts.redis;
+  const { connectionString } = parts.postgres;
+  const { url, secretKey } = parts.supabase;
+  const database = opened.use(await startTcpProxy(Number(new URL(connectionString).port)));
+  const api = opened.use(await startHttpProxy(url));
+  const through = new URL(connectionString);
+  through.port = String(database.port);
+  // Connections end soon after their last use, so that none of them is left in a quiet moment.
+  const pool = openPool(through.href, { idleTimeoutMillis: 500 });
+  const straight = openPool(connectionString, { idleTimeoutMillis: 500 });
+  for (const each of [pool, straight]) opened.defer(() => each.end());
+  const auth = { persistSession: false, autoRefreshToken: false };
+  const supabase = createClient(api.url, secretKey, { auth });
+
+  const errors: Record<string, number> = {};
+  const closed: TrackerStats[] = [];
+  const options = {
+    // Both within the time that a fault lasts, so that it comes to them.
+    writeTimeoutMs: 3_000,
+    backoff: { minMs: 100, maxMs: 2_000 },
+    // And this beyond it: then nothing may be lost at a close.
+    flushTimeoutMs: 20_000,
+    onError: ({ code }: { code: string }) => count(code),
+  };
+
+  function count(code: string): void {
+    errors[code] = (errors[code] ?? 0) + 1;
+  }
+
+  const counted = (error: unknown) => count(String((error as { code?: unknown }).code));
+
+  /** A queue, with its worker and its worker's tracker, each of which can be made anew. */
+  function openLane(name: string, createStore: () => StatusStore) {
+    const queue = new Queue(`soak-${name}-${randomUUID()}`, { connection });
+    const newWorker = () =>
+      new Worker(queue.name, processJob, { connection, concurrency: 50, autorun: false });
+    let worker = newWorker();
+    let store = createStore();
+    let tracker = attachStatusTracking(worker, store, options);
+
+    return {
+      queue,
+      store: () => store,
+      emitters: (): EventEmitter[] => [queue, worker],
+      trackers: () => [tracker],
+      start: () => void worker.run(),
+      /** Tracks the worker into a store anew, which begins before the old one ends: no event is missed. */
+      async reattach() {
+        const old = tracker;
+        store = createStore();
+        tracker = attachStatusTracking(worker, store, options);
+        await end(old);
+      },
+      async renewWorker() {
+        await worker.close();
+        closed.push(tracker.stats());
+        worker = newWorker();
+        tracker = attachStatusTracking(worker, store, options);
+        void worker.run();
+      },
+      async close() {
+        await worker.close();
+        await queue.obliterate({ force: true });
+        await queue.close();
+      },
+    };
+  }
+
+  async function end(tracker: StatusTracker): Promise<void> {
+    await tracker.close().catch(counted);
+    closed.push(tracker.stats());
+  }
+
+  const lanes = [
+    openLane('postgres', () => new PostgresStatusStore(pool)),
+    openLane('supabase', () => new SupabaseStatusStore(supabase)),
+  ] as const;
+  const [tracked, untracked] = lanes;
+  let queueTracker = attachQueueTracking(tracked.queue, tracked.store(), options);
+  opened.defer(async () => {
+    await Promise.all(lanes.map((lane) => lane.close()));
+  });
+
+  const target = ({ queue, store }: (typeof lanes)[number], isQueueTracked: boolean): Target => ({
+    queue,
+    store,
+    isQueueTracked,
+    added: 0,
+  });
+
+  const all = () => [...lanes.flatMap((lane) => lane.trackers()), queueTracker];
+  const life = opened.move();
+  return {
+    parts,
+    database,
+    api,
+    errors,
+    targets: [target(tracked, true), target(untracked, false)],
+    /** Straight to the rows of each target. */
+    stores: [
+      new PostgresStatusStore(straight),
+      new SupabaseStatusStore(createClient(url, secretKey, { auth })),
+    ],
+    emitters: (): EventEmitter[] => [pool, ...lanes.flatMap((lane) => lane.emitters())],
+    start: () => lanes.forEach((lane) => lane.start()),
+    /** What ends and begins anew now and then. */
+    renewals: [
+      tracked.reattach,
+      untracked.renewWorker,
+      async () => {
+        await end(queueTracker);
+        queueTracker = attachQueueTracking(tracked.queue, tracked.store(), options);
+      },
+      untracked.reattach,
+      tracked.renewWorker,
+    ],
+    /** As a program does it every few minutes; where a fault keeps it from it, the next time does. */
+    async reconcile(olderThan: number) {
+      const { onError } = options;
+      const run = ({ queue, store }: (typeof lanes)[number]) =>
+        reconcile(queue, store(), { olderThan, onError }).then(() => count('reconciled'), counted);
+      await Promise.all(lanes.map(run));
+    },
+    async flush() {
+      await Promise.all(all().map((tracker) => tracker.flush().catch(counted)));
+    },
+    totals(): Totals {
+      const now = all().map((tracker) => tracker.stats());
+      const sum = (of: keyof Totals, stats: readonly TrackerStats[]) =>
+        stats.reduce((total, each) => total + each[of], 0);
+      const counts = COUNTS.map((name) => [name, sum(name, [...closed, ...now])] as const);
+      return { ...Object.fromEntries(counts), pending: sum('pending', now) } as Totals;
+    },
+    [Symbol.asyncDispose]: () => life.disposeAsync(),
+  };
+}
