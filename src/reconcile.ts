@@ -31,6 +31,13 @@ export interface ReconcileOptions<Job = unknown> extends Pick<
    * @default 60_000
    */
   readonly olderThan?: number | undefined;
+  /**
+   * Jobs that ended within so many ms are looked at too, as far as the queue keeps them: one of which neither
+   * start nor end could be stored has no row. Make it longer than the store was away: 0 to 31,536,000,000.
+   *
+   * @default 600_000
+   */
+  readonly endedWithin?: number | undefined;
   /** How many jobs one look at the queue takes in: 1 to 500. @default 500 */
   readonly batchSize?: number | undefined;
   /** Ends it before its next step; it then rejects with the signal's reason. What is repaired stays so. */
@@ -39,14 +46,15 @@ export interface ReconcileOptions<Job = unknown> extends Pick<
 
 const RULES: Rules = {
   olderThan: wholeNumber(60_000, 0, 31_536_000_000),
+  endedWithin: wholeNumber(600_000, 0, 31_536_000_000),
   batchSize: wholeNumber(MAX_ROWS, 1, MAX_ROWS),
   signal: { expected: 'an AbortSignal', holds: (value) => hasMethods(value, 'throwIfAborted') },
 };
 
 /**
  * Holds every row that has not ended, and has not changed for a while, against the queue, and every job of
- * the queue that has not ended against its row; and repairs what differs: what no event told, what a process
- * that died had not written yet, what was removed behind everybody's back.
+ * the queue that has not ended, or did so of late, against its row; and repairs what differs: what no event
+ * told, what a process that died had not written yet, what was removed behind everybody's back.
  *
  * A repair is a snapshot like any other, so whatever has happened meanwhile stands by the law of
  * `mergeStatus`, and a job that is gone is `removed` only until its worker's own word of its end arrives.
@@ -70,8 +78,8 @@ export async function reconcile<Queue extends TrackableQueue>(
   checkQueue(queue);
   checkStore(store);
   if (store.list === undefined) throw unlike('store', 'a StatusStore with list', kindOf(store));
-  const { olderThan, batchSize, signal, ...rest } = options ?? {};
-  const own = resolve('options', { olderThan, batchSize, signal }, RULES);
+  const { olderThan, endedWithin, batchSize, signal, ...rest } = options ?? {};
+  const own = resolve('options', { olderThan, endedWithin, batchSize, signal }, RULES);
   const tracking = resolveOptions<TrackableJob>(rest as TrackingOptions<TrackableJob>);
   const reader = readerOf(queue);
   const key = toText(queueKey(queue.qualifiedName));
@@ -80,6 +88,7 @@ export async function reconcile<Queue extends TrackableQueue>(
     return await runReconciliation(key, queue, reader, tracker, {
       // With 0 what changed in this very millisecond too.
       updatedBefore: new Date(Date.now() - (own['olderThan'] as number) + 1),
+      endedSince: Date.now() - (own['endedWithin'] as number),
       batchSize: own['batchSize'] as number,
       signal: own['signal'] as AbortSignal | undefined,
     });

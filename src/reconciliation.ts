@@ -16,7 +16,10 @@ import type { JobStatus } from './types.ts';
 
 /** What a run of `reconcile` did. */
 export interface ReconcileReport {
-  /** Jobs that were held against the queue: all whose row has not ended, and all that the queue still has to do. */
+  /**
+   * Jobs that were held against the queue: all whose row has not ended, all that the queue still has to do, and
+   * those that ended of late otherwise than their row says.
+   */
   readonly checked: number;
   /** Rows that said something else than the queue. */
   readonly repaired: number;
@@ -31,6 +34,8 @@ export interface ReconcileReport {
 interface Limits {
   /** Rows that changed at this time or later are left alone. */
   readonly updatedBefore: Date;
+  /** Jobs that ended at this time or later are held against their rows, too, in ms since 1970. @default none */
+  readonly endedSince?: number | undefined;
   /** How many jobs one look at the queue takes in. @default MAX_ROWS */
   readonly batchSize?: number;
   readonly signal?: AbortSignal | undefined;
@@ -49,7 +54,7 @@ export async function runReconciliation(
   queue: TrackableQueue,
   reader: QueueReader,
   tracker: Tracker,
-  { updatedBefore, batchSize = MAX_ROWS, signal }: Limits,
+  { updatedBefore, endedSince, batchSize = MAX_ROWS, signal }: Limits,
 ): Promise<ReconcileReport> {
   const { take, isWanted, observation, observeGone, rowsOf, pagesOf, capture, parts, settled } =
     tracker;
@@ -79,7 +84,8 @@ export async function runReconciliation(
     const rows = await rowsOf(ids.map(toText));
     const isDue = (id: string) => {
       const row = rows.get(toText(id));
-      return row === undefined || row.updatedAt < updatedBefore;
+      if (row === undefined) return true;
+      return row.updatedAt < updatedBefore && row.finishedOn !== ended.get(id);
     };
     const due = ids.filter(isDue);
     if (due.length === 0) return;
@@ -131,6 +137,9 @@ export async function runReconciliation(
     updatedBefore,
   });
   for (const id of await read(() => reader.unfinishedIds())) ids.add(id);
+  const ended: ReadonlyMap<string, number> =
+    endedSince === undefined ? new Map() : await read(() => reader.endedSince(endedSince));
+  for (const id of ended.keys()) ids.add(id);
   for (const batch of shuffled([...ids], batchSize)) await check(batch);
   return report;
 }

@@ -17,6 +17,7 @@ import { withQueue } from './queue.ts';
 interface ReconcileFlags extends TableFlags, DatabaseFlags, QueueFlags {
   readonly values: boolean;
   readonly olderThan?: number;
+  readonly endedWithin?: number;
   readonly batchSize?: number;
 }
 
@@ -45,6 +46,11 @@ export function addReconcile(program: Command): void {
       'leave rows alone that changed within this time: 90s, 5m, 1h (default: 1m)',
       milliseconds,
     )
+    .option(
+      '--ended-within <duration>',
+      'look at jobs too that ended within this time: 10m, 12h, 1d (default: 10m)',
+      milliseconds,
+    )
     .option('--no-values', 'take no progress, result or error off the queue')
     .option('--batch-size <jobs>', 'jobs in one look, 1 to 500 (default: 500)', batchSize);
   addDatabaseOption(addTableOptions(command)).addHelpText('after', NOTES).action(runReconcile);
@@ -62,6 +68,7 @@ async function runReconcile(flags: ReconcileFlags): Promise<void> {
     withQueue(flags, (queue) =>
       reconcile(queue, new PostgresStatusStore(client, options), {
         olderThan: flags.olderThan,
+        endedWithin: flags.endedWithin,
         batchSize: flags.batchSize,
         capture: { progress: flags.values, result: flags.values, error: flags.values },
         signal: interruption(),

@@ -13,6 +13,8 @@ export interface PostgresSql {
   readonly read: (parts: Parts) => string;
   /** The ids of jobs that have not ended: $1 queue. */
   readonly unfinished: string;
+  /** The ids of jobs that have ended, and when: $1 queue, $2 since when. */
+  readonly ended: string;
   /** All events there are, by their ids alone; parameters as of `changes`. */
   readonly last: string;
   /** Events that were not read: $1 queue, $2 floor, $3 ids read, $4 limit, $5 the mark's transaction. */
@@ -60,6 +62,14 @@ from ${schema}.job as job where queue = $1 and id = any($2::text[])`,
     // One for each state, for each has an index of its own; those of ended jobs are by far the most.
     unfinished: ['waiting', 'active', 'delayed', 'waiting-children']
       .map((state) => `select id from ${schema}.job where queue = $1 and state = '${state}'`)
+      .join('\nunion all\n'),
+
+    ended: ['completed', 'failed']
+      .map(
+        (state) =>
+          `select id, finished_at_ms::text as ended_on from ${schema}.job
+where queue = $1 and state = '${state}' and finished_at_ms >= $2::bigint`,
+      )
       .join('\nunion all\n'),
 
     last: look('json_build_array(id)'),

@@ -108,6 +108,11 @@ export function createPostgresReader(queue: string, connection: PostgresConnecti
       return (await query<{ id: string }>(sql.unfinished, [])).map(({ id }) => id);
     },
 
+    async endedSince(time) {
+      const rows = await query<{ id: string; ended_on: string }>(sql.ended, [String(time)]);
+      return new Map(rows.map((row) => [row.id, Number(row.ended_on)]));
+    },
+
     async lastCursor() {
       // Everything that there is, as if it had been read.
       return toCursor((await look(sql.last, BEGINNING, null)).next);

@@ -44,6 +44,12 @@ export interface QueueReader {
   /** The ids of all jobs that have not ended; of one that moves meanwhile perhaps none, or twice. */
   unfinishedIds(): Promise<readonly string[]>;
 
+  /**
+   * When jobs ended that the queue still has, by their ids: those that did so at this time or later, in ms
+   * since 1970.
+   */
+  endedSince(time: number): Promise<ReadonlyMap<string, number>>;
+
   /** The place after the last event that there is: where to begin. */
   lastCursor(): Promise<string>;
 

@@ -119,6 +119,19 @@ return redis.call(command, KEYS[1], ARGV[1], ARGV[2])`,
 );
 
 /**
+ * The newest first: what ends meanwhile then puts a page off, and none is passed over.
+ *
+ * @param KEYS a sorted set of ended jobs
+ * @param ARGV the time since when; how many to pass over, and how many to give
+ * @returns ids, each before the time of its end
+ */
+export const ENDED = script(
+  'ended',
+  1,
+  `return redis.call("ZREVRANGEBYSCORE", KEYS[1], "+inf", ARGV[1], "WITHSCORES", "LIMIT", ARGV[2], ARGV[3])`,
+);
+
+/**
  * @param KEYS the stream of events
  * @returns the id of its last event, or nil
  */

@@ -3,7 +3,7 @@ import { jobKey, queueKey } from '../bullmq.ts';
 import type { QueuedJob } from '../queue-snapshot.ts';
 import { FIELDS, FIELDS_OF, toChange, toQueuedJob, type RawFields } from './fields.ts';
 import type { QueueReader } from './reader.ts';
-import { CHANGES, IDS, LAST_EVENT, READ, type RedisScript } from './redis-scripts.ts';
+import { CHANGES, ENDED, IDS, LAST_EVENT, READ, type RedisScript } from './redis-scripts.ts';
 import { waitOnStream, type BlockableClient } from './redis-wait.ts';
 
 /** What of a Redis client is used: ioredis', or that of one of BullMQ's adapters for others. */
@@ -119,6 +119,20 @@ export function createRedisReader(owner: RedisOwner): QueueReader {
       }
       // BullMQ once marked a list that has delayed jobs to come with the time of the first.
       return [...ids].filter((id) => !/^0:\d+$/.test(id));
+    },
+
+    async endedSince(time) {
+      const ended = new Map<string, number>();
+      for (const type of ['completed', 'failed']) {
+        for (let at = 0, length = MAX_IDS; length === MAX_IDS; at += MAX_IDS) {
+          const args = [toKey(type), String(time), String(at), String(MAX_IDS)];
+          const page = answered(await run<readonly string[] | null>(ENDED, args));
+          for (let place = 0; place < page.length; place += 2)
+            ended.set(page[place] as string, Number(page[place + 1]));
+          length = page.length / 2;
+        }
+      }
+      return ended;
     },
 
     async lastCursor() {

@@ -147,6 +147,21 @@ describe('what BullMQ did not write so', () => {
     redis.disconnect();
   });
 
+  test('more ended jobs than one request gives, and one that ends meanwhile, in Redis', async () => {
+    await using at = newQueueOn(BACKENDS['BullMQ 6']!);
+    const redis = new Redis({ ...inject('parts').redis });
+    const completed = at.queue.toKey('completed');
+    const members = Array.from({ length: 25_000 }, (_, n) => [1_000 + n, `j${n}`]).flat();
+    await redis.zadd(completed, ...members);
+    const asked = readerOf(at.queue).endedSince(1_100);
+    await redis.zadd(completed, 99_999, 'meanwhile');
+    const ended = new Map(await asked);
+    ended.delete('meanwhile');
+    expect(ended.size).toBe(24_900);
+    expect(ended.get('j100')).toBe(1_100);
+    redis.disconnect();
+  });
+
   test('jsonb of any kind costs no job, on Postgres', async () => {
     await using at = newQueueOn(BACKENDS['BullMQ 6 on Postgres']!);
     const { id } = await at.queue.add('job', {});

@@ -35,6 +35,24 @@ describe.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     expect(new Set(await readerOf(at.queue).unfinishedIds())).toEqual(new Set([before, after]));
   });
 
+  test('jobs that ended since a time, and when', async () => {
+    await using at = newQueueOn(backend);
+    const worker = at.worker(async (job) => {
+      if (job.data.n === 2) throw new Error('no');
+    });
+    const end = ended(worker, 3);
+    const ids = [await add(at), await add(at, {}, { n: 2 }), await add(at)];
+    void worker.run();
+    await end;
+    await add(at, { delay: 60_000 });
+    const jobs = await Promise.all(ids.map((id) => at.queue.getJob(id)));
+    const times = new Map(jobs.map((job) => [job!.id, job!.finishedOn!]));
+    const last = Math.max(...times.values());
+    expect(await readerOf(at.queue).endedSince(0)).toEqual(times);
+    expect(new Set((await readerOf(at.queue).endedSince(last)).values())).toEqual(new Set([last]));
+    expect(await readerOf(at.queue).endedSince(last + 1)).toEqual(new Map());
+  });
+
   test('an active job, by its worker too', async () => {
     await using at = newQueueOn(backend);
     let finish = () => {};

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { FakeStore } from '../support/fake-store.ts';
 import { broken } from '../../src/testing/law.ts';
-import { BACKENDS, newQueueOn } from '../support/queues.ts';
+import { BACKENDS, ended, newQueueOn } from '../support/queues.ts';
 import { readAll } from '../support/rows.ts';
 import { differences } from '../support/truth.ts';
 
@@ -53,11 +53,55 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     );
     const options = { ...NOW, metadata: (job: { data: { tenant: number } }) => ({ ...job.data }) };
     const first = await reconcile(queue, store, { ...options, batchSize: 7 });
-    expect(first).toMatchObject({ checked: 30, added: 30, repaired: 0, removed: 0, reads: 6 });
+    expect(first).toMatchObject({ checked: 30, added: 30, repaired: 0, removed: 0, reads: 7 });
     expect(await differences(store, queue)).toEqual([]);
     expect(await store.count({ metadata: { tenant: 1 } })).toBe(15);
     const second = await reconcile(queue, store, options);
     expect(second).toMatchObject({ checked: 30, added: 0, repaired: 0, removed: 0 });
+  });
+
+  test('jobs that ended with nobody to tell of it get their rows, as long as the queue keeps them', async ({
+    expect,
+  }) => {
+    const { stage, store, queue } = newStage();
+    await using _stage = stage;
+    const worker = stage.worker(async (job) => {
+      if (job.data.n % 3 === 0) throw new Error('no');
+      return job.data.n;
+    });
+    const end = ended(worker, 20);
+    await queue.addBulk(Array.from({ length: 20 }, (__, n) => ({ name: 'job', data: { n } })));
+    void worker.run();
+    await end;
+    // Not of what ended before the time that is asked for.
+    await sleep(2);
+    const none = { ...NOW, endedWithin: 0 };
+    expect(await reconcile(queue, store, none)).toMatchObject({ checked: 0, added: 0 });
+    expect(await reconcile(queue, store, NOW)).toMatchObject({ checked: 20, added: 20 });
+    expect(await store.count({ status: 'completed' })).toBe(13);
+    expect(await store.count({ status: 'failed' })).toBe(7);
+    expect(await differences(store, queue)).toEqual([]);
+    // Those whose row says when they ended are not read again; failed ones are, for they may have been retried.
+    expect(await reconcile(queue, store, NOW)).toMatchObject({ checked: 0, added: 0, repaired: 0 });
+  });
+
+  test('a row of an earlier job with the id of one that ended unseen becomes that one’s', async ({
+    expect,
+  }) => {
+    const { stage, store, queue } = newStage();
+    await using _stage = stage;
+    const worker = stage.worker(async (job) => job.data.n);
+    void worker.run();
+    for (const n of [1, 2]) {
+      const end = ended(worker, 1);
+      await queue.add('job', { n }, { jobId: 'again' });
+      await end;
+      expect(await reconcile(queue, store, NOW)).toMatchObject({ checked: 1 });
+      const row = await store.get({ queue: stage.name, jobId: 'again' });
+      expect(row).toMatchObject({ status: 'completed', result: n });
+      await queue.remove('again');
+      await sleep(2);
+    }
   });
 
   test('what changed within `olderThan` is left alone', async ({ expect }) => {

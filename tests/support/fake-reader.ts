@@ -29,6 +29,11 @@ export class FakeReader implements QueueReader {
     return [];
   }
 
+  async endedSince(): Promise<ReadonlyMap<string, number>> {
+    this.calls.push('endedSince');
+    return new Map();
+  }
+
   async lastCursor(): Promise<string> {
     this.calls.push('lastCursor');
     return String(this.events.length);
