@@ -1,7 +1,7 @@
 import { createBatchSize } from './batch-size.ts';
 import { within } from './deadline.ts';
 import { createDropped } from './dropped.ts';
-import { asStoreError, codeOf, JobStatusError } from './errors.ts';
+import { asStoreError, codeOf, describe, JobStatusError } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
 import { keyOf } from './key.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -198,7 +198,7 @@ export function createBatcher(
         }
         counts.refused += 1;
         waiters.lose(part);
-        tell(asStoreError(error), part.map(updateOf));
+        tellRefused(error, part.map(updateOf));
       }
       underWay = parts.flat();
     }
@@ -216,6 +216,12 @@ export function createBatcher(
     } finally {
       lastWriteMs = performance.now() - start;
     }
+  }
+
+  function tellRefused(thrown: unknown, updates: readonly StatusUpdate[]): void {
+    const { message, cause = thrown } = asStoreError(thrown);
+    const what = `Job ${describe(updates[0]?.jobId)} is refused for good: ${message}`;
+    tell(new JobStatusError('ERR_STORE_REFUSED', what, { cause, updates }), updates);
   }
 
   function tell(error: JobStatusError, updates: readonly StatusUpdate[]): void {

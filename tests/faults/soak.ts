@@ -14,7 +14,7 @@ import { openScene } from './support/soak-scene.ts';
 
 const ROUND_MS = 15_000;
 const LOAD_MS = 9_500;
-const JOBS_PER_SECOND = 200;
+const JOBS_PER_SECOND = 400;
 /** Every fourth round, so once a minute. */
 const RECONCILE_EVERY = 4;
 /** After which connections that nobody uses are closed. */
@@ -39,8 +39,8 @@ for (const event of ['unhandledRejection', 'uncaughtException', 'warning'] as co
 await using scene = await openScene();
 const { database, api, targets } = scene;
 const breakFor = createFaults(database, api);
-const rows = createRowCheck(targets, scene.stores);
-const takeSample = createSampler(scene.emitters);
+const rows = createRowCheck(targets);
+const takeSample = createSampler(scene);
 const samples: Sample[] = [];
 let requests = 0;
 let renewed = 0;
@@ -70,7 +70,7 @@ async function round(number: number): Promise<void> {
   }
   requests += api.requests.splice(0).length;
   await sleep(Math.max(QUIET_MS, ROUND_MS - (performance.now() - start)));
-  const sample = takeSample();
+  const sample = await takeSample();
   samples.push(sample);
   tell(sample, flushMs);
 }
@@ -109,7 +109,7 @@ const totals = scene.totals();
 console.log(table);
 console.log(`Trackers: ${JSON.stringify(totals)}; errors told: ${JSON.stringify(scene.errors)}`);
 console.log(
-  `${renewed} times something began anew; ${database.counts.cut} connections cut, ` +
+  `${renewed} times something began anew, ${scene.reconciled()} reconciliations; ${database.counts.cut} connections cut, ` +
     `${database.counts.answersLost} answers lost, ${requests} requests to the API`,
 );
 faults.push(...[...rows.wrong].slice(0, 20).map(([key, what]) => `${key}: ${what}`), ...strays);

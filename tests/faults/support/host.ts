@@ -53,7 +53,10 @@ const gates = new Set<() => void>();
 const backend =
   task.redis === undefined
     ? // Typed as on Redis: only what both have is used.
-      (postgresBackend(task.databaseUrl) as unknown as { Worker: typeof Worker; connection: object })
+      (postgresBackend(task.databaseUrl) as unknown as {
+        Worker: typeof Worker;
+        connection: object;
+      })
     : { Worker, connection: task.redis };
 const worker = new backend.Worker(
   task.queue,

@@ -4,10 +4,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { vi } from 'vitest';
 import { startRedis, type RedisPart } from '../../parts/index.ts';
 import type { Output } from './output.ts';
 import { startTcpProxy } from './tcp-proxy.ts';
+import { until } from './until.ts';
 
 /** A queue in a Redis of its own, which may be broken. Queue and workers reach it through a proxy. */
 export interface OwnRedis extends AsyncDisposable {
@@ -25,8 +25,8 @@ export interface OwnRedis extends AsyncDisposable {
 }
 
 export interface Replica {
-  /** From now on the primary's writes do not reach it. */
-  fallBehind(): void;
+  /** It has all that the primary has been told so far, and from then on nothing reaches it any more. */
+  fallBehind(): Promise<void>;
   /** Makes it the primary, and leads everybody there. */
   promote(): Promise<void>;
 }
@@ -44,7 +44,13 @@ export async function openOwnRedis(output: Output): Promise<OwnRedis> {
       await startRedis({ settings: { requirepass, masterauth: requirepass, ...settings } }),
     );
   // What it has answered is on its disk.
-  const persistent = { appendonly: 'yes', appendfsync: 'always', dir };
+  const persistent = {
+    appendonly: 'yes',
+    appendfsync: 'always',
+    dir,
+    // Not waiting for more replicas than one.
+    'repl-diskless-sync-delay': '0',
+  };
   let server: RedisPart = await start(persistent);
   const proxy = started.use(await startTcpProxy(server.connection.port));
   const connection = { ...server.connection, port: proxy.port };
@@ -79,15 +85,16 @@ export async function openOwnRedis(output: Output): Promise<OwnRedis> {
       const link = started.use(await startTcpProxy(server.connection.port));
       const replica = await start({});
       await tell(replica, 'replicaof', '127.0.0.1', String(link.port));
-      await vi.waitFor(
-        async () => {
-          const info = String(await tell(replica, 'info', 'replication'));
-          if (!info.includes('master_link_status:up')) throw new Error(info);
-        },
-        { timeout: 20_000, interval: 50 },
-      );
+      const primary = server;
+      // Until its offset is known it is not there yet.
+      const untilAt = (offset: number) =>
+        until(async () => (await offsetOf(replica, 'slave_repl_offset')) >= offset);
+      await untilAt(0);
       return {
-        fallBehind: link.stall,
+        async fallBehind() {
+          await untilAt(await offsetOf(primary, 'master_repl_offset'));
+          link.stall();
+        },
         async promote() {
           await tell(replica, 'replicaof', 'no', 'one');
           lead(replica);
@@ -100,6 +107,16 @@ export async function openOwnRedis(output: Output): Promise<OwnRedis> {
       output.expectNone([requirepass]);
     },
   };
+}
+
+/** How far a server is in the stream of writes; below zero where it is in none. */
+async function offsetOf(
+  server: RedisPart,
+  name: 'master_repl_offset' | 'slave_repl_offset',
+): Promise<number> {
+  const info = String(await tell(server, 'info', 'replication'));
+  const isLinked = name === 'master_repl_offset' || info.includes('master_link_status:up');
+  return isLinked ? Number(new RegExp(`^${name}:(\\d+)`, 'm').exec(info)?.[1] ?? -1) : -1;
 }
 
 async function tell(server: RedisPart, command: string, ...args: string[]): Promise<unknown> {

@@ -8,7 +8,12 @@ const PASS_MS = 1_500;
 
 /** The way to Postgres breaks in every way, in turn. */
 const DATABASE_FAULTS: readonly ((proxy: TcpProxy) => void | Promise<void>)[] = [
-  (proxy) => proxy.cut(),
+  async (proxy) => {
+    for (let times = 0; times < 8; times++) {
+      proxy.cut();
+      await sleep(FAULT_MS / 8);
+    }
+  },
   (proxy) => proxy.stall(),
   (proxy) => proxy.slowDown(150),
   (proxy) => proxy.loseAnswers(/./s, 0.3),
@@ -33,9 +38,9 @@ export function createFaults(database: TcpProxy, api: HttpProxy) {
     while (performance.now() - start < ms) {
       const apiFault = API_FAULTS[turn % API_FAULTS.length];
       if (apiFault !== undefined) api.answers(apiFault);
-      await DATABASE_FAULTS[turn % DATABASE_FAULTS.length]?.(database);
+      const breakDatabase = DATABASE_FAULTS[turn % DATABASE_FAULTS.length];
       turn += 1;
-      await sleep(FAULT_MS);
+      await Promise.all([breakDatabase?.(database), sleep(FAULT_MS)]);
       api.answers('pass');
       await database.pass();
       await sleep(PASS_MS);

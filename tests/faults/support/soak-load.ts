@@ -2,18 +2,24 @@ import type { Job, Queue } from 'bullmq';
 import { cancelJob, type JobState, type StatusStore } from 'bullmq-job-status';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+export interface Expected {
+  readonly ends: readonly JobState[];
+  /** How many there were by then. */
+  readonly attempts: readonly number[];
+}
+
 /** What jobs do, by their names, and what their rows must say once all is over. */
 export const KINDS = {
-  complete: { ends: ['completed'], attempts: 1 },
-  progress: { ends: ['completed'], attempts: 1 },
-  delay: { ends: ['completed'], attempts: 1 },
-  retry: { ends: ['completed'], attempts: 2 },
-  fail: { ends: ['failed'], attempts: 2 },
+  complete: { ends: ['completed'], attempts: [1] },
+  progress: { ends: ['completed'], attempts: [1] },
+  delay: { ends: ['completed'], attempts: [1] },
+  retry: { ends: ['completed'], attempts: [2] },
+  fail: { ends: ['failed'], attempts: [2] },
   /** Runs until it is cancelled, or to its end, where a fault kept the request from it for too long. */
-  cancelRunning: { ends: ['cancelled', 'completed'], attempts: 1 },
-  cancelWaiting: { ends: ['cancelled'], attempts: 0 },
-  remove: { ends: ['removed'], attempts: 0 },
-} as const satisfies Record<string, { ends: readonly JobState[]; attempts: number }>;
+  cancelRunning: { ends: ['cancelled', 'completed'], attempts: [0, 1] },
+  cancelWaiting: { ends: ['cancelled'], attempts: [0] },
+  remove: { ends: ['removed'], attempts: [0] },
+} as const satisfies Record<string, Expected>;
 
 type Kind = keyof typeof KINDS;
 
@@ -42,9 +48,11 @@ export interface Target {
   readonly queue: Queue;
   /** Where `cancelJob` leaves its requests: the way there breaks, as the workers' does. */
   readonly store: () => StatusStore;
+  /** Straight to the same rows, past all faults. */
+  readonly rows: Required<Omit<StatusStore, 'close'>>;
   /** Whether the queue is tracked: only then do jobs have rows that never run. */
   readonly isQueueTracked: boolean;
-  /** How many jobs were added that must have rows. */
+  /** How many jobs were added: each must have a row. */
   added: number;
 }
 
@@ -80,7 +88,7 @@ function optionsOf(kind: Kind) {
     removeOnComplete: true,
     // Some of them stay for a while, as people have it.
     removeOnFail: 100,
-    attempts: KINDS[kind].attempts || 1,
+    attempts: KINDS[kind].attempts[0],
     backoff: { type: 'fixed', delay: 300 },
     ...(kind === 'delay' && { delay: 800 }),
   };
@@ -99,7 +107,7 @@ function addAsides(target: Target): Promise<unknown>[] {
   return [
     add('cancelRunning', 0).then((id) => cancel(target, id)),
     add('cancelWaiting', HOUR_MS).then((id) => cancel(target, id)),
-    ...(isQueueTracked ? [add('remove', HOUR_MS).then((id) => queue.remove(id))] : []),
+    ...(isQueueTracked ? [add('remove', HOUR_MS).then((id) => remove(target, id))] : []),
   ];
 }
 
@@ -113,6 +121,12 @@ async function cancel({ queue, store }: Target, id: string): Promise<void> {
       await sleep(500);
     }
   }
+}
+
+/** Once it has a row: of a job that comes and goes while the store is away nobody can tell. */
+async function remove({ queue, rows }: Target, jobId: string): Promise<void> {
+  while ((await rows.get({ queue: queue.name, jobId })) === undefined) await sleep(200);
+  await queue.remove(jobId);
 }
 
 /** Resolves when a queue has nothing to do any more. */

@@ -1,7 +1,7 @@
-import type { JobState, JobStatus, StatusStore } from 'bullmq-job-status';
+import type { JobStatus } from 'bullmq-job-status';
 import { isFinished } from '../../../src/phase.ts';
 import { broken } from '../../../src/testing/law.ts';
-import { KINDS, type Target } from './soak-load.ts';
+import { KINDS, type Expected, type Target } from './soak-load.ts';
 
 /** How long a row may be unfinished after its last change: until `reconcile` has come by, and come again. */
 const HEALED_WITHIN_MS = 150_000;
@@ -14,31 +14,26 @@ export interface RowCheck {
   check(isEnd?: boolean): Promise<void>;
   /** Deletes those that ended long ago. */
   prune(): Promise<void>;
-  /** How many rows were right; those that were not, by their keys, with what is wrong. */
-  readonly seen: () => number;
+  /** Those that were not right, by their keys, with what is wrong. */
   readonly wrong: ReadonlyMap<string, string>;
 }
 
-/** @param stores of each target's rows, straight, past all faults */
-export function createRowCheck(
-  targets: readonly Target[],
-  stores: readonly Required<StatusStore>[],
-): RowCheck {
+export function createRowCheck(targets: readonly Target[]): RowCheck {
   const wrong = new Map<string, string>();
-  const pruned = targets.map(() => 0);
+  const pruned = new Map<Target, number>();
 
-  async function checkQueue(target: Target, at: number, isEnd: boolean): Promise<void> {
-    const { queue, added } = target;
-    let count = pruned[at] ?? 0;
+  async function checkQueue(target: Target, isEnd: boolean): Promise<void> {
+    const { queue, rows, added } = target;
+    let count = pruned.get(target) ?? 0;
     let cursor: string | undefined;
     do {
-      const page = await stores[at]?.list({ queue: queue.name, limit: 1_000, cursor });
-      for (const row of page?.items ?? []) {
+      const page = await rows.list({ queue: queue.name, limit: 1_000, cursor });
+      for (const row of page.items) {
         count += 1;
         const faults = faultsOf(row, isEnd);
         if (faults.length > 0) wrong.set(`${row.queue} ${row.jobId}`, faults.join('; '));
       }
-      cursor = page?.nextCursor ?? undefined;
+      cursor = page.nextCursor ?? undefined;
     } while (cursor !== undefined);
     if (isEnd && count !== added)
       wrong.set(queue.name, `${count} rows, and ${added} jobs were added`);
@@ -46,14 +41,17 @@ export function createRowCheck(
 
   return {
     async check(isEnd = false) {
-      for (const [at, target] of targets.entries()) await checkQueue(target, at, isEnd);
+      for (const target of targets) await checkQueue(target, isEnd);
     },
     async prune() {
-      const olderThan = new Date(Date.now() - KEPT_MS);
-      for (const [at, store] of stores.entries())
-        pruned[at] = (pruned[at] ?? 0) + (await store.prune({ olderThan }));
+      // What was checked just before, whichever queue it is of: the two may share a table.
+      const finishedBefore = new Date(Date.now() - KEPT_MS);
+      for (const target of targets) {
+        const { queue, rows } = target;
+        const count = await rows.delete({ queue: queue.name, finishedBefore });
+        pruned.set(target, (pruned.get(target) ?? 0) + count);
+      }
     },
-    seen: () => pruned.reduce((sum, count) => sum + count, 0),
     wrong,
   };
 }
@@ -65,10 +63,9 @@ function faultsOf(row: JobStatus, isEnd: boolean): string[] {
     const isLate = Date.now() - row.updatedAt.getTime() > HEALED_WITHIN_MS;
     return isEnd || isLate ? [...faults, `${row.name} is ${row.status} still`] : faults;
   }
-  const { ends, attempts } = KINDS[row.name as keyof typeof KINDS];
+  const { ends, attempts }: Expected = KINDS[row.name as keyof typeof KINDS];
   const said = `${row.name} is ${row.status} after ${row.attempt} attempts`;
-  if (!(ends as readonly JobState[]).includes(row.status) || row.attempt !== attempts)
-    faults.push(said);
+  if (!ends.includes(row.status) || !attempts.includes(row.attempt)) faults.push(said);
   if (row.status === 'completed' && row.result !== row.name)
     faults.push(`${said}, with the result ${JSON.stringify(row.result)}`);
   if ((row.status === 'failed') !== (row.error?.message === 'asked to fail'))

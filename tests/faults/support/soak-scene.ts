@@ -24,6 +24,9 @@ const COUNTS = ['written', 'coalesced', 'retried', 'refused', 'dropped'] as cons
 /** What all trackers did, those that are closed among them; `pending` is of those that are not. */
 export type Totals = Record<(typeof COUNTS)[number] | 'pending', number>;
 
+/** How long a request may take, in ms. */
+const PATIENCE_MS = 6_000;
+
 /** Real parts, the broken ways to them, and two workers tracked there. */
 export async function openScene() {
   await using opened = new AsyncDisposableStack();
@@ -40,10 +43,18 @@ export async function openScene() {
   const straight = openPool(connectionString, { idleTimeoutMillis: 500 });
   for (const each of [pool, straight]) opened.defer(() => each.end());
   const auth = { persistSession: false, autoRefreshToken: false };
-  const supabase = createClient(api.url, secretKey, { auth });
+  // What is asked for outside of tracking, which has limits of its own, would wait for minutes otherwise.
+  const impatient: typeof fetch = (input, init) => {
+    const signals = [AbortSignal.timeout(PATIENCE_MS), init?.signal];
+    return fetch(input, { ...init, signal: AbortSignal.any(signals.filter((each) => !!each)) });
+  };
+  const supabase = createClient(api.url, secretKey, { auth, global: { fetch: impatient } });
 
   const errors: Record<string, number> = {};
-  const closed: TrackerStats[] = [];
+  let reconciled = 0;
+  /** What trackers that are closed did, as numbers alone: their last errors would stay in memory. */
+  const before = Object.fromEntries(COUNTS.map((name) => [name, 0])) as Omit<Totals, 'pending'>;
+  const made: WeakRef<object>[] = [];
   const options = {
     // Both within the time that a fault lasts, so that it comes to them.
     writeTimeoutMs: 3_000,
@@ -57,13 +68,23 @@ export async function openScene() {
     errors[code] = (errors[code] ?? 0) + 1;
   }
 
+  function addUp(stats: TrackerStats): void {
+    for (const name of COUNTS) before[name] += stats[name];
+  }
+
+  /** What a tracker, or a timer of it, would hold on to once it is closed. */
+  function watched<T extends object>(object: T): T {
+    made.push(new WeakRef(object));
+    return object;
+  }
+
   const counted = (error: unknown) => count(String((error as { code?: unknown }).code));
 
   /** A queue, with its worker and its worker's tracker, each of which can be made anew. */
   function openLane(name: string, createStore: () => StatusStore) {
     const queue = new Queue(`soak-${name}-${randomUUID()}`, { connection });
     const newWorker = () =>
-      new Worker(queue.name, processJob, { connection, concurrency: 50, autorun: false });
+      watched(new Worker(queue.name, processJob, { connection, concurrency: 50, autorun: false }));
     let worker = newWorker();
     let store = createStore();
     let tracker = attachStatusTracking(worker, store, options);
@@ -83,7 +104,7 @@ export async function openScene() {
       },
       async renewWorker() {
         await worker.close();
-        closed.push(tracker.stats());
+        addUp(tracker.stats());
         worker = newWorker();
         tracker = attachStatusTracking(worker, store, options);
         void worker.run();
@@ -98,25 +119,29 @@ export async function openScene() {
 
   async function end(tracker: StatusTracker): Promise<void> {
     await tracker.close().catch(counted);
-    closed.push(tracker.stats());
+    addUp(tracker.stats());
   }
 
+  const newPostgresStore = () => watched(new PostgresStatusStore(pool));
   const lanes = [
-    openLane('postgres', () => new PostgresStatusStore(pool)),
-    openLane('supabase', () => new SupabaseStatusStore(supabase)),
+    openLane('postgres', newPostgresStore),
+    openLane('supabase', () => watched(new SupabaseStatusStore(supabase))),
   ] as const;
   const [tracked, untracked] = lanes;
-  let queueTracker = attachQueueTracking(tracked.queue, tracked.store(), options);
+  let queueTracker = attachQueueTracking(tracked.queue, newPostgresStore(), options);
   opened.defer(async () => {
     await Promise.all(lanes.map((lane) => lane.close()));
   });
 
-  const target = ({ queue, store }: (typeof lanes)[number], isQueueTracked: boolean): Target => ({
-    queue,
-    store,
-    isQueueTracked,
-    added: 0,
-  });
+  const targets: Target[] = [
+    { ...tracked, rows: new PostgresStatusStore(straight), isQueueTracked: true, added: 0 },
+    {
+      ...untracked,
+      rows: new SupabaseStatusStore(createClient(url, secretKey, { auth })),
+      isQueueTracked: false,
+      added: 0,
+    },
+  ];
 
   const all = () => [...lanes.flatMap((lane) => lane.trackers()), queueTracker];
   const life = opened.move();
@@ -125,12 +150,10 @@ export async function openScene() {
     database,
     api,
     errors,
-    targets: [target(tracked, true), target(untracked, false)],
-    /** Straight to the rows of each target. */
-    stores: [
-      new PostgresStatusStore(straight),
-      new SupabaseStatusStore(createClient(url, secretKey, { auth })),
-    ],
+    reconciled: () => reconciled,
+    targets,
+    /** How many of the stores and workers ever made are in memory still. */
+    alive: () => made.filter((each) => each.deref() !== undefined).length,
     emitters: (): EventEmitter[] => [pool, ...lanes.flatMap((lane) => lane.emitters())],
     start: () => lanes.forEach((lane) => lane.start()),
     /** What ends and begins anew now and then. */
@@ -139,7 +162,7 @@ export async function openScene() {
       untracked.renewWorker,
       async () => {
         await end(queueTracker);
-        queueTracker = attachQueueTracking(tracked.queue, tracked.store(), options);
+        queueTracker = attachQueueTracking(tracked.queue, newPostgresStore(), options);
       },
       untracked.reattach,
       tracked.renewWorker,
@@ -148,7 +171,7 @@ export async function openScene() {
     async reconcile(olderThan: number) {
       const { onError } = options;
       const run = ({ queue, store }: (typeof lanes)[number]) =>
-        reconcile(queue, store(), { olderThan, onError }).then(() => count('reconciled'), counted);
+        reconcile(queue, store(), { olderThan, onError }).then(() => (reconciled += 1), counted);
       await Promise.all(lanes.map(run));
     },
     async flush() {
@@ -156,10 +179,9 @@ export async function openScene() {
     },
     totals(): Totals {
       const now = all().map((tracker) => tracker.stats());
-      const sum = (of: keyof Totals, stats: readonly TrackerStats[]) =>
-        stats.reduce((total, each) => total + each[of], 0);
-      const counts = COUNTS.map((name) => [name, sum(name, [...closed, ...now])] as const);
-      return { ...Object.fromEntries(counts), pending: sum('pending', now) } as Totals;
+      const sum = (of: keyof Totals) => now.reduce((total, each) => total + each[of], 0);
+      const counts = COUNTS.map((name) => [name, before[name] + sum(name)] as const);
+      return { ...Object.fromEntries(counts), pending: sum('pending') } as Totals;
     },
     [Symbol.asyncDispose]: () => life.disposeAsync(),
   };

@@ -1,8 +1,11 @@
+import { createClient } from '@supabase/supabase-js';
 import { Queue, type Processor, Worker, type WorkerOptions } from 'bullmq';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
+import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import { randomUUID } from 'node:crypto';
-import type { Pool } from 'pg';
+import type { Pool, PoolConfig } from 'pg';
 import { inject } from 'vitest';
+import WebSocket from 'ws';
 import { openPool } from '../../support/pool.ts';
 import { startHttpProxy, type HttpProxy } from './http-proxy.ts';
 import { Output } from './output.ts';
@@ -21,7 +24,9 @@ export interface Stage extends AsyncDisposable {
   /** Straight to the rows, to see what is true. */
   readonly store: PostgresStatusStore;
   /** A pool that goes through the proxy. */
-  pool(): Pool;
+  pool(config?: PoolConfig): Pool;
+  /** A store of the API, through its proxy. */
+  supabaseStore(): SupabaseStatusStore;
   /** A worker in this process, which does not run yet. */
   worker(process: Processor, options?: Partial<WorkerOptions>): Worker;
   /** All that is told, printed or stored here. That it holds no credential is checked at the end. */
@@ -39,11 +44,11 @@ export async function openStage(): Promise<Stage> {
   const queue = new Queue(name, { connection: redis });
   const open: { close(): Promise<unknown> }[] = [];
   const pools: Pool[] = [];
-  const pool = (url = through.href) => {
-    pools.push(openPool(url));
+  const openedPool = (url: string, config?: PoolConfig) => {
+    pools.push(openPool(url, config));
     return pools.at(-1)!;
   };
-  const store = new PostgresStatusStore(pool(connectionString));
+  const store = new PostgresStatusStore(openedPool(connectionString));
   const output = new Output();
   // A shorter one would be found by chance.
   const secrets = [redis.password ?? '', server.password, secretKey].filter(
@@ -56,7 +61,11 @@ export async function openStage(): Promise<Stage> {
     databaseUrl: through.href,
     api,
     store,
-    pool,
+    pool: (config) => openedPool(through.href, config),
+    supabaseStore: () =>
+      new SupabaseStatusStore(
+        createClient(api.url, secretKey, { realtime: { transport: WebSocket as never } }),
+      ),
     worker(process, options) {
       const worker = new Worker(name, process, { connection: redis, autorun: false, ...options });
       worker.on('error', (error) => output.add(error));
@@ -69,8 +78,9 @@ export async function openStage(): Promise<Stage> {
       await output.addRows(store, name);
       await queue.obliterate({ force: true });
       await queue.close();
-      await Promise.all(pools.map((each) => each.end()));
+      // A pool waits for connections that it is still making, for as long as nobody answers.
       await Promise.all([database, api].map((each) => each[Symbol.asyncDispose]()));
+      await Promise.all(pools.map((each) => each.end()));
       output.expectNone(secrets);
     },
   };

@@ -14,6 +14,8 @@ export interface TcpProxy extends AsyncDisposable {
   refuse(): Promise<void>;
   /** Nothing flows any more, in either direction, and nobody is told: connections stay open. */
   stall(): void;
+  /** The same for the connections that there are now; new ones are as they should be. */
+  freeze(): void;
   /** Each piece of an answer comes so much later. */
   slowDown(ms: number): void;
   /**
@@ -27,14 +29,12 @@ export interface TcpProxy extends AsyncDisposable {
   readonly counts: { cut: number; answersLost: number };
 }
 
-type Mode = 'pass' | 'stall';
-
 /** @param target the port on loopback that it leads to */
 export async function startTcpProxy(target: number): Promise<TcpProxy> {
   const sockets = new Set<readonly [client: Socket, server: Socket]>();
   const counts = { cut: 0, answersLost: 0 };
   let leadsTo = target;
-  let mode: Mode = 'pass';
+  let isStalled = false;
   let delayMs = 0;
   let losing: { request: RegExp; share: number } | undefined;
 
@@ -61,7 +61,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       } else if (delayMs === 0) client.write(bytes);
       else setTimeout(() => client.destroyed || client.write(bytes), delayMs);
     });
-    if (mode === 'stall') for (const socket of pair) socket.pause();
+    if (isStalled) for (const socket of pair) socket.pause();
   });
 
   async function listen(port: number): Promise<number> {
@@ -77,6 +77,10 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     }
   }
 
+  function freeze(): void {
+    for (const pair of sockets) for (const socket of pair) socket.pause();
+  }
+
   const port = await listen(0);
   return {
     port,
@@ -85,7 +89,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       leadsTo = next;
     },
     async pass() {
-      mode = 'pass';
+      isStalled = false;
       delayMs = 0;
       losing = undefined;
       for (const pair of sockets) for (const socket of pair) socket.resume();
@@ -99,9 +103,10 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       await closed;
     },
     stall() {
-      mode = 'stall';
-      for (const pair of sockets) for (const socket of pair) socket.pause();
+      isStalled = true;
+      freeze();
     },
+    freeze,
     slowDown(ms) {
       delayMs = ms;
     },

@@ -9,8 +9,7 @@ export async function untilCompleted(queue: Queue, atLeast: number): Promise<voi
 /** Resolves when a queue has nothing left to do; resolves to the number of jobs in it. */
 export async function untilDone(queue: Queue): Promise<number> {
   await until(
-    async () =>
-      (await queue.getJobCountByTypes('wait', 'active', 'delayed', 'prioritized')) === 0,
+    async () => (await queue.getJobCountByTypes('wait', 'active', 'delayed', 'prioritized')) === 0,
   );
   return queue.getJobCountByTypes('completed', 'failed');
 }

@@ -1,0 +1,135 @@
+import type { Worker } from 'bullmq';
+import { attachStatusTracking, type StatusStore } from 'bullmq-job-status';
+import { PostgresStatusStore } from 'bullmq-job-status/postgres';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { ended } from '../support/queues.ts';
+import { agree } from '../support/truth.ts';
+import { record } from './support/figures.ts';
+import { openStage, type Stage } from './support/stage.ts';
+
+/* Nobody answers, and nobody says so: what waits for it must end by itself, and let go of what it holds. */
+
+async function runJobs(stage: Stage, worker: Worker, count: number): Promise<void> {
+  const end = ended(worker, count);
+  await stage.queue.addBulk(Array.from({ length: count }, () => ({ name: 'job', data: {} })));
+  await end;
+}
+
+describe.each<[string, (stage: Stage) => StatusStore, (stage: Stage) => void]>([
+  ['Postgres', (stage) => new PostgresStatusStore(stage.pool()), (stage) => stage.database.stall()],
+  ['the API', (stage) => stage.supabaseStore(), (stage) => stage.api.answers('hang')],
+])('%s never answers', (what, storeOf, stall) => {
+  test('flush and close end at their deadline and say what is unsaved; the worker runs on', async () => {
+    await using stage = await openStage();
+    const { onError } = stage.output;
+    const worker = stage.worker(async () => 1, { concurrency: 10 });
+    const options = { writeTimeoutMs: 300, flushTimeoutMs: 700, onError };
+    const tracker = attachStatusTracking(worker, storeOf(stage), options);
+    void worker.run();
+    await runJobs(stage, worker, 10);
+    await tracker.flush();
+    stall(stage);
+    await runJobs(stage, worker, 50);
+    const start = performance.now();
+    const failure = await tracker.flush().catch((error: unknown) => error);
+    const flushMs = Math.round(performance.now() - start);
+    expect(failure).toMatchObject({ code: 'ERR_FLUSH_INCOMPLETE' });
+    expect((failure as { updates: unknown[] }).updates).toHaveLength(50);
+    expect(flushMs).toBeGreaterThanOrEqual(690);
+    // The worker has not noticed.
+    await runJobs(stage, worker, 50);
+    expect(worker.isRunning()).toBe(true);
+    const closing = performance.now();
+    await worker.close();
+    const closeMs = Math.round(performance.now() - closing);
+    expect(stage.output.errors.at(-1)).toMatchObject({ code: 'ERR_FLUSH_INCOMPLETE' });
+    expect(stage.output.errors.at(-1)!.updates).toHaveLength(100);
+    expect(tracker.stats().pending).toBe(100);
+    record({
+      fault: 'the store never answers',
+      load: '110 jobs',
+      injected: `${what}, from the 10th job on`,
+      jobsSlowed: `flush ended after ${flushMs} ms and close after ${closeMs} ms, of flushTimeoutMs 700`,
+      rowsWrong: 'the 100 that both named as unsaved',
+    });
+  });
+});
+
+describe('connections that are dead, of which nobody is told', () => {
+  test('a pool is never held: the write after the one that hung is stored, and so is what the jobs do', async () => {
+    await using stage = await openStage();
+    // With one connection, whoever keeps it has all.
+    const pool = stage.pool({ max: 1 });
+    const { onError } = stage.output;
+    const options = { writeTimeoutMs: 300, backoff: { minMs: 10, maxMs: 50 }, onError };
+    const worker = stage.worker(async () => (await pool.query('select 1 as one')).rows);
+    attachStatusTracking(worker, new PostgresStatusStore(pool), options);
+    void worker.run();
+    await runJobs(stage, worker, 3);
+    stage.database.freeze();
+    // While no job uses it: then it is tracking that meets the dead connection.
+    const idle = stage.worker(async () => 2);
+    const other = attachStatusTracking(idle, new PostgresStatusStore(pool), options);
+    await worker.pause();
+    void idle.run();
+    await runJobs(stage, idle, 20);
+    await expect.poll(() => other.stats().pending).toBe(0);
+    worker.resume();
+    await idle.close();
+    await runJobs(stage, worker, 20);
+    await agree(stage.store, stage.queue, 43);
+    expect(stage.output.counts()).toHaveProperty('ERR_STORE_TIMEOUT');
+    record({
+      fault: 'a dead connection that nobody reports',
+      load: '43 jobs, on a pool of 1 that they share',
+      injected: 'the open connection frozen',
+      jobsSlowed: 'none waits longer than writeTimeoutMs',
+      rowsWrong: '0 of 43',
+      updatesLost: '0',
+    });
+  });
+
+  test('a server that takes connections and says nothing gets one from tracking, however often it tries', async () => {
+    await using stage = await openStage();
+    const pool = stage.pool({ max: 10 });
+    const { onError } = stage.output;
+    const options = { writeTimeoutMs: 100, backoff: { minMs: 10, maxMs: 20 }, onError };
+    const worker = stage.worker(async () => 1);
+    const tracker = attachStatusTracking(worker, new PostgresStatusStore(pool), options);
+    void worker.run();
+    stage.database.stall();
+    await runJobs(stage, worker, 20);
+    await expect.poll(() => tracker.stats().retried).toBeGreaterThanOrEqual(10);
+    expect({ total: pool.totalCount, waiting: pool.waitingCount }).toEqual({
+      total: 1,
+      waiting: 0,
+    });
+    await stage.database.pass();
+    await expect.poll(() => tracker.stats().pending).toBe(0);
+    await agree(stage.store, stage.queue, 20);
+    // Nothing is left in anybody's hands.
+    await expect.poll(() => pool.idleCount === pool.totalCount).toBe(true);
+  });
+});
+
+test('reading rows ends at its limit too, and takes no connection along', async () => {
+  await using stage = await openStage();
+  const pool = stage.pool({ max: 2 });
+  const { onError } = stage.output;
+  // Jobs that run for more than a second are looked up in the store, once a second.
+  const worker = stage.worker(() => sleep(4_000), { concurrency: 5 });
+  const options = { writeTimeoutMs: 200, backoff: { minMs: 10, maxMs: 20 }, onError };
+  const tracker = attachStatusTracking(worker, new PostgresStatusStore(pool), options);
+  void worker.run();
+  const done = runJobs(stage, worker, 5);
+  await expect.poll(() => tracker.stats().written).toBe(5);
+  stage.database.stall();
+  const lookedUp = () => stage.output.errors.some(({ message }) => /looked up/.test(message));
+  await expect.poll(lookedUp).toBe(true);
+  await stage.database.pass();
+  await expect.poll(async () => (await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  await done;
+  await tracker.flush();
+  await agree(stage.store, stage.queue, 5);
+});
