@@ -31,7 +31,7 @@ export default defineConfig({
         resolve: { alias },
         test: {
           name: 'integration',
-          include: ['tests/{integration,conformance}/**/*.test.ts'],
+          include: ['tests/{integration,conformance,faults}/**/*.test.ts'],
           ...onRealParts,
         },
       },

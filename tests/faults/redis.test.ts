@@ -47,11 +47,11 @@ async function openRedisStage(process: (job: Job) => Promise<unknown>) {
   };
 }
 
-/** Adds jobs, of which every fourth fails once. */
-async function addJobs(queue: Queue, count: number, opts: JobsOptions = {}): Promise<void> {
+/** Adds jobs, of which every fourth fails once, unless all fail so many times. */
+async function addJobs(queue: Queue, count: number, failures?: number, opts?: JobsOptions) {
   const jobs = Array.from({ length: count }, (_, n) => ({
     name: 'job',
-    data: { failures: n % 4 === 0 ? 1 : 0 },
+    data: { failures: failures ?? (n % 4 === 0 ? 1 : 0) },
     opts: { attempts: 3, ...opts },
   }));
   await queue.addBulk(jobs);
@@ -108,7 +108,7 @@ test('Redis failed over to a replica that lacks the last writes: after `reconcil
     await untilCompleted(queue, 60);
     await replica.fallBehind();
     // These the new primary will never have heard of, and it will give their ids to others.
-    await addJobs(queue, 20, { lifo: true });
+    await addJobs(queue, 20, 2, { lifo: true });
     const ids = Array.from({ length: 20 }, (_, n) => String(301 + n));
     const ofReused = () => Promise.all(ids.map((id) => queue.getJobState(id)));
     await until(async () => (await ofReused()).every((state) => state === 'completed'));
@@ -117,7 +117,8 @@ test('Redis failed over to a replica that lacks the last writes: after `reconcil
     await replica.promote();
     // The first answer comes from the new primary, for the old one is dead.
     const left = await queue.getCompletedCount();
-    await addJobs(queue, 20);
+    // Of less attempts than those that the rows still tell of.
+    await addJobs(queue, 20, 0);
     expect(await untilDone(queue)).toBe(320);
     figures.before += (await differences(store, queue)).length;
     await reconcile(queue, store, { olderThan: 0 });
@@ -209,20 +210,22 @@ test('Redis out of memory, so that no job can end: every row is right by itself 
   await stage.output.addRows(stage.store, queue.name);
 });
 
-test('jobs that lose their locks and are taken over by another worker, while the first still runs them: every row is right by itself', async () => {
+test('jobs that lose their locks, wait, and are taken over while the first worker still runs them: every row is right by itself, all the while', async () => {
   await using stage = await openStage();
-  const { queue, store, output } = stage;
+  const { queue, store, output, name } = stage;
   const client = new Redis(inject('parts').redis);
-  const jobs = isFull ? 600 : 90;
+  const [rounds, jobs] = [isFull ? 15 : 2, 40];
+  let isPaused = Promise.withResolvers<void>();
   let lostLocks = 0;
-  /** A third of the jobs lose their lock in their first attempt: half of those end at once, the others once they run elsewhere. */
+  /** Half of those who lose their lock in their first attempt end at once, the others once they run elsewhere. */
   const process = async (job: Job) => {
+    const { id = '', attemptsStarted } = job;
     const { n } = job.data as { n: number };
-    if (job.attemptsStarted > 1 || n % 3 !== 0) return sleep(50);
-    await sleep(50);
-    const deleted = await client.del(`${queue.toKey(job.id ?? '')}:lock`);
+    if (attemptsStarted === 1) await isPaused.promise;
+    if (attemptsStarted > 1 || n % 3 !== 0) return sleep(50);
+    const deleted = await client.del(`${queue.toKey(id)}:lock`);
     lostLocks += deleted;
-    const isTakenOver = async () => ((await queue.getJob(job.id ?? ''))?.attemptsStarted ?? 0) > 1;
+    const isTakenOver = async () => ((await queue.getJob(id))?.attemptsStarted ?? 0) > 1;
     if (n % 2 === 0) await until(isTakenOver);
     if (n % 4 === 0) throw new RangeError('too late');
     return job.updateProgress(99);
@@ -232,18 +235,28 @@ test('jobs that lose their locks and are taken over by another worker, while the
     attachStatusTracking(worker, store, { onError: output.onError, logger: output.logger }),
   );
   const repeats = workers.map(countRepeats);
-  await queue.addBulk(
-    Array.from({ length: jobs }, (_, n) => ({ name: 'job', data: { n }, opts: { attempts: 2 } })),
-  );
   for (const worker of workers) void worker.run();
-  expect(await untilDone(queue)).toBe(jobs);
-  await agree(store, queue, jobs);
-  expect(lostLocks).toBe(Math.ceil(jobs / 3));
-  expect(await store.count({ queue: queue.name, status: 'completed' })).toBe(jobs);
+  for (let round = 1; round <= rounds; round++) {
+    const added = Array.from({ length: jobs }, (_, n) => ({ name: 'job', data: { n } }));
+    await queue.addBulk(added);
+    await until(async () => (await queue.getActiveCount()) === jobs);
+    await queue.pause();
+    isPaused.resolve();
+    // The first worker still runs some of these.
+    const waiting = Math.ceil(jobs / 3);
+    await until(async () => (await store.count({ queue: name, status: 'waiting' })) === waiting);
+    await agree(store, queue, round * jobs);
+    isPaused = Promise.withResolvers();
+    await queue.resume();
+    expect(await untilDone(queue)).toBe(round * jobs);
+    await agree(store, queue, round * jobs);
+  }
+  expect(lostLocks).toBe(rounds * Math.ceil(jobs / 3));
+  expect(await store.count({ queue: name, status: 'completed' })).toBe(rounds * jobs);
   expect(repeats.map((each) => each())).toEqual([0, 0]);
   record({
     fault: "a job's lock lost, and the job taken over by another worker",
-    load: `${jobs} jobs, 40 at once`,
+    load: `${rounds * jobs} jobs, ${jobs} at once`,
     injected: `${lostLocks} locks deleted`,
     rowsWrong: String((await differences(store, queue)).length),
     updatesLost: String(trackers.reduce((n, each) => n + each.stats().dropped, 0)),

@@ -49,6 +49,7 @@ describe('usage', () => {
     ['--queue eu:exports', 'A prefix before the ":" goes into --prefix.'],
     ['--queue exports --older-than soon', 'Expected a duration up to 365d, such as 90s, 5m or 1h.'],
     ['--queue exports --older-than 5', 'Expected a duration up to 365d'],
+    ['--queue exports --ended-within 5', 'Expected a duration up to 365d'],
     ['--queue exports --older-than 366d', 'Expected a duration up to 365d'],
     ['--queue exports --batch-size 501', 'Expected a whole number from 1 to 500.'],
     ['--queue exports --batch-size 1e2', 'Expected a whole number from 1 to 500.'],

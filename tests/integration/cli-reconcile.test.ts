@@ -130,6 +130,23 @@ describe('flags', () => {
     expect(await tracked.count({ queue: `eu:west:${stage.name}` })).toBe(3);
   });
 
+  test('--ended-within: jobs that ended with nobody to tell of it, of ten minutes unless it is given', async () => {
+    await using stage = newQueueOn(redis);
+    const worker = stage.worker(async () => 'done');
+    await stage.queue.addBulk(jobs(3));
+    void worker.run();
+    await expect.poll(() => stage.queue.getCompletedCount()).toBe(3);
+    expect(await run(stage.name, '--ended-within', '0ms')).toEqual(
+      verdict(stage.name, '0 checked, 0 repaired, 0 removed, 0 added'),
+    );
+    expect(await run(stage.name)).toEqual(
+      verdict(stage.name, '3 checked, 0 repaired, 0 removed, 3 added'),
+    );
+    expect(await run(stage.name, '--ended-within', '1d')).toEqual(
+      verdict(stage.name, '0 checked, 0 repaired, 0 removed, 0 added'),
+    );
+  });
+
   test('--older-than: rows that changed lately are left alone, for a minute unless it is given', async () => {
     await using stage = newQueueOn(redis);
     await stage.queue.add('job', {});

@@ -303,6 +303,33 @@ describe('what goes wrong', () => {
     });
   });
 
+  test('a store that never answers ends it in time, on any page, and is told that nobody waits any more', async () => {
+    await using stage = stageOn6();
+    for (const hangsFrom of [1, 2]) {
+      const store = new MemoryStatusStore();
+      let pages = 0;
+      let aborted: unknown;
+      const hanging: StatusStore = {
+        write: (updates) => store.write(updates),
+        get: (key) => store.get(key),
+        async list(query, { signal } = {}) {
+          if (++pages < hangsFrom) return { items: [], nextCursor: 'next' };
+          return new Promise(() => {
+            signal?.addEventListener('abort', () => (aborted = signal.reason));
+          });
+        },
+      };
+      const options = { ...NOW, writeTimeoutMs: 50 };
+      await expect(reconcile(stage.queue, hanging, options)).rejects.toMatchObject({
+        code: 'ERR_STORE_TIMEOUT',
+      });
+      expect({ pages, aborted }).toMatchObject({
+        pages: hangsFrom,
+        aborted: { code: 'ERR_STORE_TIMEOUT' },
+      });
+    }
+  });
+
   test('a filter leaves jobs out', async () => {
     await using stage = stageOn6();
     const store = new MemoryStatusStore();

@@ -63,6 +63,19 @@ describe('batches', () => {
     expect(batcher.stats().lagMs).toBe(400);
   });
 
+  test('the host’s clock set back and forth changes neither the lag nor a rest', async () => {
+    const { store, batcher } = setUp({ flushIntervalMs: 0, backoff: { minMs: 100, maxMs: 100 } });
+    store.answers({ fail: UNAVAILABLE });
+    batcher.take(job(1)[0]);
+    for (const hours of [1, -2, 1]) {
+      vi.setSystemTime(Date.now() + hours * 3_600_000);
+      const { length } = store.batches;
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(store.batches.length - length).toBeGreaterThan(5);
+    }
+    expect(batcher.stats().lagMs).toBe(3_000);
+  });
+
   test('one write at a time, each job once in it, the rest behind', async () => {
     const { store, batcher } = setUp({ maxBatchSize: 10 });
     for (let id = 0; id < 95; id++) batcher.take(job(id)[1]);

@@ -1,10 +1,11 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Whether faults last as long as they do at night (`npm run test:faults`), or a few seconds. */
 export const isFull = process.env['FAULTS'] === 'full';
 
-/** Where figures are gathered in a run; `figures-table.ts` makes a table of them. */
+/** Where figures are gathered in a full run; `figures-table.ts` makes a table of them. */
 export const FIGURES_FILE = fileURLToPath(new URL('../../../.tmp/faults.jsonl', import.meta.url));
 
 /** What a fault cost: one line of the table in `docs/faults.md`. */
@@ -22,11 +23,12 @@ export interface Figures {
   readonly memory: string;
 }
 
-/** Keeps figures for the table, and shows them. Cells that say nothing are left out. */
+/** Shows figures, and keeps those of a full run for the table. Cells that say nothing are left out. */
 export function record(
   figures: Pick<Figures, 'fault' | 'load' | 'injected'> & Partial<Figures>,
 ): void {
-  mkdirSync(new URL('.', `file://${FIGURES_FILE}`), { recursive: true });
-  appendFileSync(FIGURES_FILE, `${JSON.stringify({ ...figures, isFull })}\n`);
   console.log(figures);
+  if (!isFull) return;
+  mkdirSync(dirname(FIGURES_FILE), { recursive: true });
+  appendFileSync(FIGURES_FILE, `${JSON.stringify(figures)}\n`);
 }
