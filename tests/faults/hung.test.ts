@@ -1,7 +1,7 @@
 import type { Worker } from 'bullmq';
 import { attachStatusTracking, type StatusStore } from 'bullmq-job-status';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'pg';
 import { describe, expect, test } from 'vitest';
 import { ended } from '../support/queues.ts';
 import { agree } from '../support/truth.ts';
@@ -75,7 +75,7 @@ describe('connections that are dead, of which nobody is told', () => {
     void idle.run();
     await runJobs(stage, idle, 20);
     await expect.poll(() => other.stats().pending).toBe(0);
-    worker.resume();
+    void worker.resume();
     await idle.close();
     await runJobs(stage, worker, 20);
     await agree(stage.store, stage.queue, 43);
@@ -113,23 +113,59 @@ describe('connections that are dead, of which nobody is told', () => {
   });
 });
 
-test('reading rows ends at its limit too, and takes no connection along', async () => {
+test('a connection that comes when nobody waits any more goes back to the pool', async () => {
   await using stage = await openStage();
-  const pool = stage.pool({ max: 2 });
+  const pool = stage.pool({ max: 1 });
+  const { onError } = stage.output;
+  const options = { writeTimeoutMs: 100, flushTimeoutMs: 300, onError };
+  const worker = stage.worker(async () => 1);
+  attachStatusTracking(worker, new PostgresStatusStore(pool), options);
+  void worker.run();
+  stage.database.stall();
+  await runJobs(stage, worker, 5);
+  await worker.close();
+  await stage.database.pass();
+  expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+});
+
+test('reading rows ends at its limit too, and takes a dead connection out of the pool', async () => {
+  await using stage = await openStage();
+  const pool = stage.pool({ max: 1 });
   const { onError } = stage.output;
   // Jobs that run for more than a second are looked up in the store, once a second.
-  const worker = stage.worker(() => sleep(4_000), { concurrency: 5 });
+  const gate = Promise.withResolvers<void>();
+  const worker = stage.worker(() => gate.promise, { concurrency: 5 });
   const options = { writeTimeoutMs: 200, backoff: { minMs: 10, maxMs: 20 }, onError };
   const tracker = attachStatusTracking(worker, new PostgresStatusStore(pool), options);
   void worker.run();
   const done = runJobs(stage, worker, 5);
   await expect.poll(() => tracker.stats().written).toBe(5);
-  stage.database.stall();
+  stage.database.freeze();
   const lookedUp = () => stage.output.errors.some(({ message }) => /looked up/.test(message));
   await expect.poll(lookedUp).toBe(true);
-  await stage.database.pass();
-  await expect.poll(async () => (await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  gate.resolve();
   await done;
   await tracker.flush();
   await agree(stage.store, stage.queue, 5);
+});
+
+test('connections that are cut while nobody uses them end no process', async () => {
+  await using stage = await openStage();
+  // As most programs have it: nobody listens to its errors.
+  const pool = new Pool({ connectionString: stage.databaseUrl });
+  const { onError } = stage.output;
+  const worker = stage.worker(async () => 1);
+  const tracker = attachStatusTracking(worker, new PostgresStatusStore(pool), { onError });
+  void worker.run();
+  for (let cut = 0; cut < 3; cut++) {
+    await runJobs(stage, worker, 5);
+    await tracker.flush();
+    expect(pool.idleCount).toBe(1);
+    stage.database.cut();
+    await expect.poll(() => pool.totalCount).toBe(0);
+  }
+  await agree(stage.store, stage.queue, 15);
+  expect(stage.output.counts()).toEqual({});
+  await pool.end();
 });

@@ -2,7 +2,7 @@ import type { Job, Queue } from 'bullmq';
 import { attachStatusTracking, MemoryStatusStore, reconcile } from 'bullmq-job-status';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, inject, test } from 'vitest';
+import { expect, inject, test, vi } from 'vitest';
 import { BACKENDS, newQueueOn } from '../support/queues.ts';
 import { readAll } from '../support/rows.ts';
 import { agree, differences } from '../support/truth.ts';
@@ -14,6 +14,8 @@ import { openStage, type Stage } from './support/stage.ts';
 import { until, untilCompleted, untilDone } from './support/until.ts';
 
 /* What goes wrong with a worker's process. A rejection that nobody handles would end it, with another exit code. */
+
+vi.setConfig({ testTimeout: 240_000 });
 
 function hostOn({ name, databaseUrl }: Stage, options: { lockDuration?: number } = {}) {
   return { queue: name, redis: inject('parts').redis, databaseUrl, ...options };
@@ -132,20 +134,28 @@ async function killed(backend: string) {
   await using stage = await openStage();
   await using own = newQueueOn(BACKENDS[backend]!);
   const { queue } = own;
-  const { store, databaseUrl, output } = stage;
+  const { store, output } = stage;
+  const url = new URL(stage.databaseUrl);
+  url.searchParams.set('application_name', own.name);
   const task = {
     queue: own.name,
-    databaseUrl,
+    databaseUrl: url.href,
     lockDuration: 600,
     ...(BACKENDS[backend]?.hasPrefix && { redis: inject('parts').redis }),
   };
   const [kills, jobs] = isFull ? [10, 1_000] : [2, 150];
   await addJobs(queue, jobs, (n) => ({ ms: 40, failures: n % 5 === 0 ? 1 : 0 }));
+  const pool = stage.pool();
+  const connections = 'select count(*)::int as n from pg_stat_activity where application_name = $1';
   let behind = 0;
   for (let kill = 1; kill <= kills; kill++) {
     await using host = await startHost(task, output);
     await untilCompleted(queue, (kill * jobs) / (kills + 2));
     await host.kill('SIGKILL');
+    // What it had sent is still done, in the queue too: one moment, for which `olderThan` waits elsewhere.
+    await until(
+      async () => (await pool.query<{ n: number }>(connections, [own.name])).rows[0]?.n === 0,
+    );
     const started = await queue.getJobs(['active', 'completed', 'failed']);
     const rows = new Set((await readAll(store, { queue: own.name })).map(({ jobId }) => jobId));
     behind += started.filter(({ id = '' }) => !rows.has(id)).length;

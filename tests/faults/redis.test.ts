@@ -1,15 +1,12 @@
 import type { Job, JobsOptions, Queue } from 'bullmq';
 import { attachStatusTracking, reconcile } from 'bullmq-job-status';
-import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, inject, test } from 'vitest';
-import { openPool } from '../support/pool.ts';
+import { expect, inject, test, vi } from 'vitest';
 import { readAll } from '../support/rows.ts';
 import { agree, differences } from '../support/truth.ts';
 import { isFull, record } from './support/figures.ts';
-import { Output } from './support/output.ts';
-import { openOwnRedis } from './support/own-redis.ts';
+import { openRedisStage, SHORT_LOCKS } from './support/redis-stage.ts';
 import { countRepeats } from './support/repeats.ts';
 import { openStage } from './support/stage.ts';
 import { until, untilCompleted, untilDone } from './support/until.ts';
@@ -19,33 +16,7 @@ import { until, untilCompleted, untilDone } from './support/until.ts';
  * fails for each that does.
  */
 
-/** Of locks that are soon given up, so that jobs whose worker is cut off are run again within the test. */
-const SHORT_LOCKS = { lockDuration: 1_500, stalledInterval: 300, maxStalledCount: 50 };
-
-/** A queue in a Redis of its own, with rows in Postgres and two tracked workers. */
-async function openRedisStage(process: (job: Job) => Promise<unknown>) {
-  const stack = new AsyncDisposableStack();
-  const output = new Output();
-  const pool = openPool(inject('parts').connectionString);
-  stack.defer(() => pool.end());
-  const redis = stack.use(await openOwnRedis(output));
-  const store = new PostgresStatusStore(pool);
-  const workers = [1, 2].map(() => redis.worker(process, { concurrency: 10, ...SHORT_LOCKS }));
-  const trackers = workers.map((worker) =>
-    attachStatusTracking(worker, store, { onError: output.onError, logger: output.logger }),
-  );
-  const repeats = workers.map(countRepeats);
-  return {
-    ...redis,
-    output,
-    store,
-    workers,
-    run: () => workers.forEach((worker) => void worker.run()),
-    lost: () => trackers.map((each) => each.stats()).reduce((n, s) => n + s.dropped + s.refused, 0),
-    repeats: () => repeats.reduce((n, each) => n + each(), 0),
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
-}
+vi.setConfig({ testTimeout: 240_000 });
 
 /** Adds jobs, of which every fourth fails once, unless all fail so many times. */
 async function addJobs(queue: Queue, count: number, failures?: number, opts?: JobsOptions) {

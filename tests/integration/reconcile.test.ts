@@ -312,7 +312,7 @@ describe('what goes wrong', () => {
       const hanging: StatusStore = {
         write: (updates) => store.write(updates),
         get: (key) => store.get(key),
-        async list(query, { signal } = {}) {
+        async list(_query, { signal } = {}) {
           if (++pages < hangsFrom) return { items: [], nextCursor: 'next' };
           return new Promise(() => {
             signal?.addEventListener('abort', () => (aborted = signal.reason));

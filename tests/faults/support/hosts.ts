@@ -17,17 +17,20 @@ export async function startHost(task: HostTask, output: Output): Promise<Host> {
   const program = fileURLToPath(new URL('host.ts', import.meta.url));
   const child = fork(program, [JSON.stringify(task)], { stdio: 'pipe' });
   const exited = once(child, 'exit') as Promise<[number | null]>;
-  for (const said of [child.stdout, child.stderr])
-    said?.on('data', (text: Buffer) => output.add(String(text)));
-  await Promise.race([
-    once(child, 'message'),
-    exited.then(([code]) => Promise.reject(new Error(`The host ended at once: ${code}`))),
-  ]);
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (text: Buffer) => output.add(String(text)));
+  /** What it says next; where it ends instead, as by a rejection that nobody handles, an error. */
+  const said = (): Promise<unknown> =>
+    Promise.race([
+      once(child, 'message').then(([message]) => message),
+      exited.then(([code]) => Promise.reject(new Error(`The host ended, with ${code}`))),
+    ]);
+  await said();
   return {
     async order(order) {
-      const answer = once(child, 'message') as Promise<[HostReport]>;
+      const answer = said() as Promise<HostReport>;
       child.send(order);
-      return (await answer)[0];
+      return answer;
     },
     async kill(signal) {
       // Its end of the channel would hold the process.

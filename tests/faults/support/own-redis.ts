@@ -62,8 +62,10 @@ export async function openOwnRedis(output: Output): Promise<OwnRedis> {
   };
   const name = `faults-${randomUUID()}`;
   const queue = keep(new Queue(name, { connection }));
+  let isDown = false;
   const lead = (to: RedisPart) => {
     server = to;
+    isDown = false;
     proxy.leadTo(to.connection.port);
     // Who is still connected to the old one would stay there.
     proxy.cut();
@@ -75,6 +77,7 @@ export async function openOwnRedis(output: Output): Promise<OwnRedis> {
       keep(new Worker(name, process, { connection, autorun: false, ...options })),
     command: (command, ...args) => tell(server, command, ...args),
     async kill() {
+      isDown = true;
       process.kill(server.pid!, 'SIGKILL');
       await server.stop();
     },
@@ -102,6 +105,8 @@ export async function openOwnRedis(output: Output): Promise<OwnRedis> {
       };
     },
     async [Symbol.asyncDispose]() {
+      // Where a test failed meanwhile: clients would wait for it for ever.
+      if (isDown) lead(await start(persistent));
       await clients.disposeAsync();
       await started.disposeAsync();
       output.expectNone([requirepass]);

@@ -32,6 +32,9 @@ const MIX: readonly Kind[] = [
 const TURN_MS = 50;
 const HOUR_MS = 3_600_000;
 
+/** How long what must happen may take: a fault, a backoff and a look after it. */
+const PATIENCE_MS = 60_000;
+
 /** What every job of the soak does; it is told by its name. */
 export async function processJob(job: Job, _token?: string, signal?: AbortSignal): Promise<string> {
   if (job.name === 'cancelRunning') await sleep(5_000, undefined, { signal });
@@ -125,12 +128,25 @@ async function cancel({ queue, store }: Target, id: string): Promise<void> {
 
 /** Once it has a row: of a job that comes and goes while the store is away nobody can tell. */
 async function remove({ queue, rows }: Target, jobId: string): Promise<void> {
-  while ((await rows.get({ queue: queue.name, jobId })) === undefined) await sleep(200);
+  const hasRow = async () => (await rows.get({ queue: queue.name, jobId })) !== undefined;
+  // Where it never gets one, that shows in the end: a row is missing.
+  await until(hasRow);
   await queue.remove(jobId);
 }
 
 /** Resolves when a queue has nothing to do any more. */
 async function idle(queue: Queue): Promise<void> {
   const left = () => queue.getJobCountByTypes('waiting', 'active', 'delayed', 'prioritized');
-  while ((await left()) > 0) await sleep(50);
+  if (!(await until(async () => (await left()) === 0)))
+    throw new Error(`${await left()} jobs of ${queue.name} don't end`);
+}
+
+/** Resolves when something holds, and whether it does: it waits for long, but not for ever. */
+async function until(holds: () => Promise<boolean>): Promise<boolean> {
+  const end = performance.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    if (performance.now() > end) return false;
+    await sleep(100);
+  }
+  return true;
 }

@@ -6,14 +6,14 @@ import { setImmediate } from 'node:timers/promises';
 export interface Sample {
   /** Since the start, in ms. */
   readonly at: number;
-  /** Of one core since the last sample, in percent. */
-  readonly cpu: number;
   /** By their names: what is to stay as it is. */
   readonly measures: Readonly<Record<string, number>>;
 }
 
 /** How much a measure may grow over the last two thirds of the run, by the line through its samples. */
 const ALLOWED: Readonly<Record<string, number>> = {
+  // Of one core, since the sample before.
+  'CPU %': 10,
   'heap MB': 3,
   'external MB': 1,
   listeners: 0.5,
@@ -51,8 +51,8 @@ export function createSampler({ emitters, alive }: Watched): () => Promise<Sampl
     for (const kind of process.getActiveResourcesInfo()) handles[kind] = (handles[kind] ?? 0) + 1;
     const listeners = [process, ...emitters()].reduce((sum, each) => sum + countListeners(each), 0);
     const memory = { 'heap MB': heapUsed / MB, 'external MB': external / MB };
-    const measures = { ...memory, listeners, 'stores, workers': alive(), ...handles };
-    return { at: now - start, cpu, measures };
+    const measures = { 'CPU %': cpu, ...memory, listeners, 'stores, workers': alive(), ...handles };
+    return { at: now - start, measures };
   };
 }
 

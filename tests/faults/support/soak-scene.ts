@@ -146,7 +146,6 @@ export async function openScene() {
   const all = () => [...lanes.flatMap((lane) => lane.trackers()), queueTracker];
   const life = opened.move();
   return {
-    parts,
     database,
     api,
     errors,
@@ -156,7 +155,7 @@ export async function openScene() {
     alive: () => made.filter((each) => each.deref() !== undefined).length,
     emitters: (): EventEmitter[] => [pool, ...lanes.flatMap((lane) => lane.emitters())],
     start: () => lanes.forEach((lane) => lane.start()),
-    /** What ends and begins anew now and then. */
+    /** What ends and begins anew now and then. One worker stays, as the queues do: what leaks on it stays too. */
     renewals: [
       tracked.reattach,
       untracked.renewWorker,
@@ -165,7 +164,6 @@ export async function openScene() {
         queueTracker = attachQueueTracking(tracked.queue, newPostgresStore(), options);
       },
       untracked.reattach,
-      tracked.renewWorker,
     ],
     /** As a program does it every few minutes; where a fault keeps it from it, the next time does. */
     async reconcile(olderThan: number) {
