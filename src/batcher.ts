@@ -1,5 +1,5 @@
+import { askStore } from './ask-store.ts';
 import { createBatchSize } from './batch-size.ts';
-import { within } from './deadline.ts';
 import { createDropped } from './dropped.ts';
 import { asStoreError, codeOf, describe, JobStatusError } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
@@ -208,11 +208,8 @@ export function createBatcher(
   async function write(updates: readonly StatusUpdate[]): Promise<void> {
     writing = new AbortController();
     const start = performance.now();
-    const message = `The store did not answer within ${writeTimeoutMs} ms`;
-    const late = () => new JobStatusError('ERR_STORE_TIMEOUT', message);
-    const call = async (signal: AbortSignal) => store.write(updates, { signal });
     try {
-      await within(writeTimeoutMs, call, late, writing);
+      await askStore(writeTimeoutMs, (signal) => store.write(updates, { signal }), writing);
     } finally {
       lastWriteMs = performance.now() - start;
     }

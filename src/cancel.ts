@@ -1,4 +1,5 @@
 import { queueKey, type TrackableQueue } from './bullmq.ts';
+import { askStore } from './ask-store.ts';
 import { describe, JobStatusError, messageOf } from './errors.ts';
 import { resolveOptions } from './options.ts';
 import { toStatus } from './merge.ts';
@@ -8,6 +9,7 @@ import { checkQueue, readerOf, unreadable } from './queue/check.ts';
 import { toText } from './storable.ts';
 import type { StatusStore } from './store.ts';
 import { createTracker } from './tracker.ts';
+import type { StatusUpdate } from './types.ts';
 import { checkStore, resolve, unlike, type Rule } from './validate.ts';
 
 /** Options of `cancelJob`; both are kept in the row's `cancellation`. */
@@ -42,8 +44,9 @@ const TEXT: Rule = { expected: 'a string', holds: (value) => typeof value === 's
  * @param store the one that the job's worker is tracked into
  * @throws {InvalidArgumentError} where an argument or option is not what it must be
  * @throws {JobStatusError} `ERR_JOB_UNKNOWN` where neither queue nor store knows the job, `ERR_CANCEL_REFUSED`
- *   where the queue won't let it go, `ERR_QUEUE_UNAVAILABLE` where that is closed or can't be read; else what
- *   the store rejects with: where the job is out of the queue by then, `reconcile` tells its row
+ *   where the queue won't let it go, `ERR_QUEUE_UNAVAILABLE` where that is closed or can't be read; a store's
+ *   code where that fails, or does not answer within 30 s: is the job out of the queue by then, `reconcile`
+ *   tells its row
  *
  * @example
  * await cancelJob(queue, store, '42', { by: user.id, reason: 'no longer needed' });
@@ -67,14 +70,16 @@ export async function cancelJob(
   // No value of the job is taken here, where nobody says what may be kept: its row has what it has.
   const capture = { data: false, progress: false, result: false, error: false };
   const source = { queue: queueOfRows, worker: null };
-  const tracker = createTracker(source, store, resolveOptions({ capture }));
+  const resolved = resolveOptions({ capture });
+  const tracker = createTracker(source, store, resolved);
   const reader = readerOf(queue);
 
   // Again where the job started, or went back to the queue, just as it was to be taken out.
   for (let moves = 0; moves < MAX_MOVES; moves++) {
     const at = tracker.observation();
     const seen = await look();
-    const row = await store.get({ queue: queueOfRows, jobId: toText(jobId) });
+    const key = { queue: queueOfRows, jobId: toText(jobId) };
+    const row = await ask((signal) => store.get(key, { signal }));
     if (seen === undefined && row === undefined) {
       const message = `There is no job ${describe(jobId)} in the queue "${queueOfRows}", and no row of one`;
       throw new JobStatusError('ERR_JOB_UNKNOWN', message);
@@ -82,15 +87,23 @@ export async function cancelJob(
     if (seen === undefined || isFinished(seen.state)) return 'finished';
     const request = { ...snapshotOfQueued(seen, at, tracker.capture, row), cancellation };
     // First of all: should this process die over it, `reconcile` finds the request.
-    await store.write([request]);
+    await write(request);
     if (seen.state === 'active') return 'requested';
     if (await takeOut(queue, jobId)) {
-      await store.write([snapshotOfGone(toStatus(request), tracker.observation())]);
+      await write(snapshotOfGone(toStatus(request), tracker.observation()));
       return 'cancelled';
     }
   }
   const message = `Job ${describe(jobId)} moved each time that it was to be taken out of the queue`;
   throw new JobStatusError('ERR_CANCEL_REFUSED', message);
+
+  function ask<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return askStore(resolved.writeTimeoutMs, call);
+  }
+
+  function write(update: StatusUpdate): Promise<void> {
+    return ask((signal) => store.write([update], { signal }));
+  }
 
   async function look() {
     try {

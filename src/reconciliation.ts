@@ -2,7 +2,7 @@ import type { TrackableQueue } from './bullmq.ts';
 import { isToBeTakenOut } from './cancel-requests.ts';
 import { takeOut } from './cancel.ts';
 import type { JobStatusError } from './errors.ts';
-import { mergeStatus } from './merge.ts';
+import { mergeStatus, toStatus } from './merge.ts';
 import { isFinished } from './phase.ts';
 import { snapshotOfQueued, type QueuedJob } from './queue-snapshot.ts';
 import { unreadable } from './queue/check.ts';
@@ -27,6 +27,11 @@ export interface ReconcileReport {
   readonly removed: number;
   /** Jobs that had no row. */
   readonly added: number;
+  /**
+   * Rows that say something else than the queue, and something newer, by the law: a host's clock was set back, or
+   * the queue itself has forgotten what they tell. They stay as they are, until the job's next attempt.
+   */
+  readonly contradicted: number;
   /** How many times the queue was read. */
   readonly reads: number;
 }
@@ -40,6 +45,9 @@ interface Limits {
   readonly batchSize?: number;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** How far two hosts' clocks may be apart, in ms: a row from further ahead did not change just now. */
+const CLOCKS_APART_MS = 2_500;
 
 /** Rows that ended otherwise than well are looked at again for so long: their job may run again, unseen. */
 const REOPENED_WITHIN_MS = 86_400_000;
@@ -58,7 +66,7 @@ export async function runReconciliation(
 ): Promise<ReconcileReport> {
   const { take, isWanted, observation, observeGone, rowsOf, pagesOf, capture, parts, settled } =
     tracker;
-  const report = { checked: 0, repaired: 0, removed: 0, added: 0, reads: 0 };
+  const report = { checked: 0, repaired: 0, removed: 0, added: 0, contradicted: 0, reads: 0 };
 
   /** Asks the queue. */
   async function read<T>(ask: () => Promise<T>): Promise<T> {
@@ -85,7 +93,9 @@ export async function runReconciliation(
     const isDue = (id: string) => {
       const row = rows.get(toText(id));
       if (row === undefined) return true;
-      return row.updatedAt < updatedBefore && row.finishedOn !== ended.get(id);
+      const { updatedAt, finishedOn } = row;
+      const isFromAhead = updatedAt.getTime() > Date.now() + CLOCKS_APART_MS;
+      return (updatedAt < updatedBefore || isFromAhead) && finishedOn !== ended.get(id);
     };
     const due = ids.filter(isDue);
     if (due.length === 0) return;
@@ -106,7 +116,10 @@ export async function runReconciliation(
     const update = snapshotOfQueued(seen, at, capture, row);
     if (row === undefined) report.added += 1;
     else if (differs(row, mergeStatus(row, update))) report.repaired += 1;
-    else return;
+    else {
+      if (differs(row, toStatus(update))) report.contradicted += 1;
+      return;
+    }
     take(update);
   }
 

@@ -1,5 +1,4 @@
-import { within } from './deadline.ts';
-import { asStoreError, JobStatusError } from './errors.ts';
+import { askStore } from './ask-store.ts';
 import type { StatusFilter, StatusStore } from './store.ts';
 import type { JobState, JobStatus } from './types.ts';
 
@@ -31,7 +30,7 @@ export async function readRows(
 ): Promise<ReadonlyMap<string, JobStatus>> {
   const rows = new Map<string, JobStatus>();
   for (const jobId of pieces(jobIds)) {
-    const found = await inTime(timeoutMs, (signal) => readPiece(store, queue, jobId, signal));
+    const found = await askStore(timeoutMs, (signal) => readPiece(store, queue, jobId, signal));
     for (const row of found) if (row !== undefined) rows.set(row.jobId, row);
   }
   return rows;
@@ -45,21 +44,12 @@ export async function* readPages(
 ): AsyncGenerator<readonly JobStatus[]> {
   let cursor: string | undefined;
   do {
-    const page = await inTime(timeoutMs, async (signal) =>
+    const page = await askStore(timeoutMs, async (signal) =>
       store.list?.({ ...query, limit: MAX_ROWS, cursor }, { signal }),
     );
     if (page !== undefined) yield page.items;
     cursor = page?.nextCursor ?? undefined;
   } while (cursor !== undefined);
-}
-
-/** What a store answers a read with, in time. */
-function inTime<T>(ms: number, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const late = () =>
-    new JobStatusError('ERR_STORE_TIMEOUT', `The store did not answer within ${ms} ms`);
-  return within(ms, read, late).catch((error: unknown) => {
-    throw asStoreError(error);
-  });
 }
 
 async function readPiece(

@@ -84,9 +84,13 @@ async function runReconcile(flags: ReconcileFlags): Promise<void> {
 }
 
 function verdict(queue: string, report: ReconcileReport, ms: number): string {
-  const { checked, repaired, removed, added, reads } = report;
+  const { checked, repaired, removed, added, contradicted, reads } = report;
   const work = `${reads} reads of the queue, ${(ms / 1000).toFixed(1)} s`;
-  return `${queue}: ${checked} checked, ${repaired} repaired, ${removed} removed, ${added} added (${work})`;
+  const found = `${checked} checked, ${repaired} repaired, ${removed} removed, ${added} added`;
+  // It happens where clocks were set back, or a queue has lost its last writes; else it would only puzzle.
+  const left =
+    contradicted === 0 ? '' : `, ${contradicted} contradicted: left, for they tell of a later time`;
+  return `${queue}: ${found}${left} (${work})`;
 }
 
 /** Aborts at the first Ctrl-C, or when the process is told to end; a second one ends it as ever. */

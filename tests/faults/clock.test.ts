@@ -121,15 +121,21 @@ test("a host's clock set back by an hour between two attempts: rows keep the tru
   };
   const isFirst = { status: 'waiting', attempt: 1, attemptsMade: 1, completedAt: null };
   await until(async () => (await wrongOf()).length === jobs);
-  const { repaired } = await reconcile(queue, store, { olderThan: 0 });
-  expect({ repaired, wrong: await wrongOf() }).toEqual({ repaired: 0, wrong: all });
+  const { repaired, contradicted } = await reconcile(queue, store, { olderThan: 0 });
+  const wrongNow = await wrongOf();
+  expect({ repaired, contradicted, wrongNow }).toEqual({
+    repaired: 0,
+    contradicted: jobs,
+    wrongNow: all,
+  });
 
   await host.order({ shiftMs: 0, open: true });
   expect(await untilDone(queue)).toBe(jobs);
   await host.kill('SIGTERM');
   // Their third attempt started later than the first, by any clock.
   expect(await wrongOf()).toEqual(ended);
-  await reconcile(queue, store, { olderThan: 0 });
+  const last = await reconcile(queue, store, { olderThan: 0 });
+  expect(last).toMatchObject({ repaired: 0, contradicted: ended.length });
   const wrong = await wrongOf();
   expect(wrong).toEqual(ended);
   const rows = await readAll(store, { queue: stage.name });
@@ -141,7 +147,7 @@ test("a host's clock set back by an hour between two attempts: rows keep the tru
     fault: "the host's clock set back by an hour between two attempts",
     load: `${jobs} jobs, 20 at once, half of them tried twice, half three times`,
     injected: 'back after the first attempt, right again after the second',
-    rowsWrong: `${wrong.length}: those whose last attempt ran on the clock that was set back; \`reconcile\` does not mend them`,
+    rowsWrong: `${wrong.length}: those whose last attempt ran on the clock that was set back; \`reconcile\` counts them as contradicted`,
   });
 });
 
@@ -171,6 +177,7 @@ test("a host's clock set back by an hour before it takes jobs that were seen wai
   const wrong = (await differences(store, queue)).length;
   // What ended in the hour that was lived twice reads as older than what was seen in it the first time.
   expect([first.repaired, second.repaired, wrong]).toEqual([each, 0, each]);
+  expect(second.contradicted).toBe(each);
   expect([await ofStatus('waiting'), await ofStatus('completed')]).toEqual([each, each]);
   const rows = await readAll(store, { queue: stage.name });
   expect(rows.flatMap((row) => broken(row))).toEqual([]);
@@ -179,6 +186,6 @@ test("a host's clock set back by an hour before it takes jobs that were seen wai
       "the host's clock set back by an hour, before it takes jobs seen waiting by `attachQueueTracking`",
     load: `${2 * each} jobs, 20 at once, that run once`,
     injected: 'once; `reconcile` while half of them run',
-    rowsWrong: `${wrong}: those that ended before; \`reconcile\` does not mend them`,
+    rowsWrong: `${wrong}: those that ended before; \`reconcile\` counts them as contradicted`,
   });
 });

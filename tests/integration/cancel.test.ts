@@ -255,6 +255,31 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     expect(await queue.getJobState(job.id!)).toBe('unknown');
   });
 
+  test('a store is given a time limit at each step, and what it fails with is told as its fault', async ({
+    expect,
+  }) => {
+    const { stage, store, queue, cancel } = newStage();
+    await using _stage = stage;
+    const job = await queue.add('job', {}, { delay: 60_000 });
+    const signals: unknown[] = [];
+    const watched: StatusStore = {
+      write: (updates, { signal } = {}) => (signals.push(signal), store.write(updates)),
+      get: (key, { signal } = {}) => (signals.push(signal), store.get(key)),
+    };
+    await cancel(job.id, watched);
+    expect(signals).toEqual(Array(3).fill(expect.any(AbortSignal)));
+    const broken: StatusStore = {
+      write: (updates) => store.write(updates),
+      get: () => {
+        throw new Error('at once');
+      },
+    };
+    await expect(cancel('another', broken)).rejects.toMatchObject({
+      code: 'ERR_STORE_UNAVAILABLE',
+      cause: { message: 'at once' },
+    });
+  });
+
   test('an unknown job is told so, and a job that its scheduler holds', async ({ expect }) => {
     const { stage, store, queue, cancel } = newStage();
     await using _stage = stage;

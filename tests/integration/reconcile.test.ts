@@ -85,6 +85,25 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     expect(await reconcile(queue, store, NOW)).toMatchObject({ checked: 0, added: 0, repaired: 0 });
   });
 
+  test('a row from a clock that was ahead is looked at all the same', async ({ expect }) => {
+    const { stage, store, queue, rowOf } = newStage();
+    await using _stage = stage;
+    const job = await queue.add('job', {}, { delay: 60_000 });
+    const ahead: StatusStore = {
+      get: (key) => store.get(key),
+      list: (query) => store.list(query),
+      write: (updates) => {
+        const updatedAt = new Date(Date.now() + 3_600_000);
+        return store.write(updates.map((update) => ({ ...update, updatedAt })));
+      },
+    };
+    await reconcile(queue, ahead, NOW);
+    await job.promote();
+    expect(await rowOf(job)).toMatchObject({ status: 'delayed' });
+    expect(await reconcile(queue, store)).toMatchObject({ repaired: 1, contradicted: 0 });
+    expect(await rowOf(job)).toMatchObject({ status: 'waiting' });
+  });
+
   test('a row of an earlier job with the id of one that ended unseen becomes that one’s', async ({
     expect,
   }) => {

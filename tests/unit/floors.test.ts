@@ -14,7 +14,7 @@ const FLOORS: readonly (readonly string[])[] = [
   // What everybody may speak of.
   ['types.ts'],
   ['errors.ts', 'key.ts', 'deadline.ts', 'at-once.ts'],
-  ['validate.ts'],
+  ['validate.ts', 'ask-store.ts'],
   // The law, the store's contract, BullMQ's shapes.
   ['phase.ts', 'store.ts', 'bullmq.ts', 'storable.ts', 'sequence.ts', 'readings.ts'],
   ['attempts.ts', 'capture.ts'],

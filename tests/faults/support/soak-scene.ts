@@ -43,7 +43,7 @@ export async function openScene() {
   const straight = openPool(connectionString, { idleTimeoutMillis: 500 });
   for (const each of [pool, straight]) opened.defer(() => each.end());
   const auth = { persistSession: false, autoRefreshToken: false };
-  // What is asked for outside of tracking, which has limits of its own, would wait for minutes otherwise.
+  // What is asked for outside of tracking, such as a cancellation, may wait for longer than a round lasts.
   const impatient: typeof fetch = (input, init) => {
     const signals = [AbortSignal.timeout(PATIENCE_MS), init?.signal];
     return fetch(input, { ...init, signal: AbortSignal.any(signals.filter((each) => !!each)) });
