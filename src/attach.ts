@@ -73,7 +73,10 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
   function close(): Promise<void> {
     closing ??= Promise.resolve(watch?.close())
       .then(() => batcher.close())
-      .finally(untap);
+      .finally(() => {
+        tracker.end();
+        untap();
+      });
     return closing;
   }
 

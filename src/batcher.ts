@@ -48,10 +48,13 @@ export interface Batcher {
    *
    * @throws {JobStatusError} `ERR_FLUSH_INCOMPLETE` where `flushTimeoutMs` passed before, or where
    *   some were given up meanwhile; `updates` are the ones not stored
+   * @param isPatient whether a store that fails may rest for as long as it should. @default false
    */
-  readonly flush: () => Promise<void>;
+  readonly flush: (isPatient?: boolean) => Promise<void>;
   /** Flushes, then rests for good, whether or not all was stored. */
   readonly close: () => Promise<void>;
+  /** Rests for good, and lets go of the write under way. */
+  readonly end: () => void;
   readonly stats: () => TrackerStats;
 }
 
@@ -134,7 +137,7 @@ export function createBatcher(
   }
 
   function backoffMs(): number {
-    return withJitter(Math.min(backoff.maxMs, backoff.minMs * 2 ** (failures - 1)));
+    return Math.min(backoff.maxMs, backoff.minMs * 2 ** (failures - 1));
   }
 
   /** Half of it is drawn by lot, so that many trackers do not come back at once. */
@@ -144,7 +147,7 @@ export function createBatcher(
 
   /** Sets when RESTING ends, counted from the last failure; while somebody flushes, soon. */
   function rest(ms: number): void {
-    const longest = waiters.count() > 0 ? withJitter(MAX_REST_IN_FLUSH_MS) : MAX_REST_MS;
+    const longest = waiters.areHurried() ? withJitter(MAX_REST_IN_FLUSH_MS) : MAX_REST_MS;
     restUntil = failedAt + Math.min(ms, longest);
   }
 
@@ -177,8 +180,9 @@ export function createBatcher(
     counts.retried += 1;
     batchSize.failed(failed.length);
     failedAt = performance.now();
+    const asked = Math.max(0, error.retryAfterMs || 0);
     // On top of what the store asks for, for it asks all trackers for the same.
-    rest(Math.max(0, error.retryAfterMs || 0) + backoffMs());
+    rest(asked + withJitter(Math.max(backoffMs(), asked / 2)));
     tell(error, failed.map(updateOf));
   }
 
@@ -209,7 +213,8 @@ export function createBatcher(
     writing = new AbortController();
     const start = performance.now();
     try {
-      await askStore(writeTimeoutMs, (signal) => store.write(updates, { signal }), writing);
+      const limits = { timeoutMs: writeTimeoutMs, sooner: writing.signal };
+      await askStore(limits, (signal) => store.write(updates, { signal }));
     } finally {
       lastWriteMs = performance.now() - start;
     }
@@ -231,12 +236,21 @@ export function createBatcher(
     return [...underWay, ...pending.values()];
   }
 
-  function flush(): Promise<void> {
-    const flushed = waiters.wait(lastTicket, flushTimeoutMs, () => lastError);
+  function flush(isPatient = false): Promise<void> {
+    const flushed = waiters.wait(lastTicket, flushTimeoutMs, () => lastError, isPatient);
     // A store at rest gets its next chance soon: whoever flushes will not wait for long.
-    rest(restUntil - failedAt);
+    if (!isPatient) rest(restUntil - failedAt);
     schedule();
     return flushed;
+  }
+
+  function end(): void {
+    closed = true;
+    clearTimeout(timer);
+    timer = undefined;
+    dropped.tell();
+    // The answer of a write that still hangs would only hold the process.
+    writing?.abort();
   }
 
   return {
@@ -245,17 +259,10 @@ export function createBatcher(
       if (timer === undefined || (failures === 0 && pending.size() >= maxBatchSize)) schedule();
     },
     flush,
+    end,
     async close() {
       closed = true;
-      try {
-        await flush();
-      } finally {
-        clearTimeout(timer);
-        timer = undefined;
-        dropped.tell();
-        // The answer of a write that still hangs would only hold the process.
-        writing?.abort();
-      }
+      await flush().finally(end);
     },
     stats() {
       const now = performance.now();

@@ -98,7 +98,7 @@ export async function cancelJob(
   throw new JobStatusError('ERR_CANCEL_REFUSED', message);
 
   function ask<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    return askStore(resolved.writeTimeoutMs, call);
+    return askStore({ timeoutMs: resolved.writeTimeoutMs }, call);
   }
 
   function write(update: StatusUpdate): Promise<void> {

@@ -1,3 +1,4 @@
+import { hush, withoutSecrets } from './secrets.ts';
 import type { StatusUpdate } from './types.ts';
 
 /**
@@ -13,7 +14,7 @@ export type JobStatusErrorCode =
   | 'ERR_STORE_UNAVAILABLE'
   /** The store answers, but isn't set up: no table, no rights. Tried again, for somebody will mend it. */
   | 'ERR_STORE_SETUP'
-  /** The store did not answer a write within `writeTimeoutMs`. The write is tried again. */
+  /** The store did not answer within `writeTimeoutMs`. A write is tried again. */
   | 'ERR_STORE_TIMEOUT'
   /** The store will never take this update. It is given up; the others of its batch are stored. */
   | 'ERR_STORE_REFUSED'
@@ -39,8 +40,9 @@ export class InvalidArgumentError extends TypeError {
 }
 
 /**
- * Tracking or its store went wrong; the job did not. `cause` is the client's or hook's own error, without what
- * it may quote of credentials; what it quotes of rows and commands is not enumerable, so that no log has it.
+ * Tracking or its store went wrong; the job did not. `cause` is the client's or hook's own error. Of a client's
+ * the credentials that it quotes are blanked out, and what it quotes of rows and commands is not enumerable, so
+ * that no log has it.
  */
 export class JobStatusError extends Error {
   override readonly name = 'JobStatusError';
@@ -56,25 +58,29 @@ export class JobStatusError extends Error {
     options: { cause?: unknown; updates?: readonly StatusUpdate[]; retryAfterMs?: number } = {},
   ) {
     super(withoutSecrets(message), options);
-    // Frozen, or a proxy that throws: it is what its owner made it.
-    attempt(() => hush(options.cause));
+    // What a hook threw is the user's own, and may lead to a job that is still to run.
+    if (code !== 'ERR_HOOK_FAILED') hush(options.cause);
     this.code = code;
     Object.defineProperty(this, 'updates', { value: options.updates ?? [] });
     this.retryAfterMs = options.retryAfterMs;
   }
 }
 
+/** How much of a client's message ours quotes, in UTF-16 units: Postgres' may quote a whole value. */
+const MAX_MESSAGE_LENGTH = 1_000;
+
 /** `error.code`, of whatever was thrown: also of a string, or of what throws when it is looked at. */
 export function codeOf(thrown: unknown): string {
   return attempt(() => String((thrown as { code?: unknown } | null | undefined)?.code));
 }
 
-/** The message of whatever was thrown. */
+/** The message of whatever was thrown, as far as people read. */
 export function messageOf(thrown: unknown): string {
-  return attempt(() => (thrown instanceof Error ? thrown.message : describe(thrown)));
+  const read = () => (thrown instanceof Error ? thrown.message : describe(thrown));
+  return attempt(() => read().slice(0, MAX_MESSAGE_LENGTH));
 }
 
-function attempt<T>(read: () => T): T | string {
+function attempt(read: () => string): string {
   try {
     return read();
   } catch {
@@ -103,42 +109,4 @@ export function asStoreError(thrown: unknown): JobStatusError {
   return new JobStatusError('ERR_STORE_UNAVAILABLE', `The store failed: ${messageOf(thrown)}`, {
     cause: thrown,
   });
-}
-
-/**
- * What clients quote of credentials: a URL's user and password, a header's value that can't be sent, a bearer's
- * token, Supabase's keys, which were JSON Web Tokens once, and a connection string's password.
- */
-const SECRETS =
-  /(?<=:\/\/)[^\s"'<>]*(?=@)|(?<=")[^"]*(?=" is an invalid header value)|(?<=bearer )[^\s"']+|sb_secret_[\w-]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=password=)[^\s&]+/gi;
-
-/** Text as errors may have it. */
-function withoutSecrets(text: string): string {
-  return text.replace(SECRETS, '...');
-}
-
-/** What clients add to their errors that quotes rows (Postgres), commands (Redis) or addresses (URL). */
-const QUOTING = ['detail', 'details', 'where', 'internalQuery', 'command', 'input'];
-
-/** How much of a cause's message is kept: a gateway answers with a page. */
-const MAX_LENGTH = 1_000;
-
-/** How many causes, each the next one's, are looked at. */
-const MAX_CAUSES = 5;
-
-/** Makes a client's error fit for logs, and what caused that. */
-function hush(thrown: unknown): void {
-  let error = thrown as Record<string, unknown> | null | undefined;
-  for (let depth = 0; depth < MAX_CAUSES && typeof error === 'object' && error !== null; depth++) {
-    for (const name of ['message', 'stack', ...QUOTING]) {
-      const value = error[name];
-      if (typeof value === 'string') {
-        const hushed = withoutSecrets(name === 'message' ? value.slice(0, MAX_LENGTH) : value);
-        if (hushed !== value) error[name] = hushed;
-      }
-      if (QUOTING.includes(name) && Object.hasOwn(error, name))
-        Object.defineProperty(error, name, { enumerable: false });
-    }
-    error = error['cause'] as typeof error;
-  }
 }

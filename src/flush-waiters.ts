@@ -6,6 +6,7 @@ import type { StatusUpdate } from './types.ts';
 interface FlushWaiter {
   /** The last ticket it waits for. */
   readonly upTo: number;
+  readonly isPatient: boolean;
   /** Updates of its own that were given up meanwhile. */
   readonly lost: StatusUpdate[];
   end(unsaved: readonly StatusUpdate[]): void;
@@ -14,13 +15,16 @@ interface FlushWaiter {
 /** Those who wait until every update up to a ticket is stored. */
 export interface FlushWaiters {
   count(): number;
+  /** Whether somebody waits who can't wait for long. */
+  areHurried(): boolean;
   /**
    * Resolves when all up to the ticket is stored.
    *
    * @param cause what went wrong last, asked where the wait fails
+   * @param isPatient whether the store may rest meanwhile for as long as it should
    * @throws {JobStatusError} `ERR_FLUSH_INCOMPLETE` at the deadline, or where some were given up
    */
-  wait(upTo: number, timeoutMs: number, cause: () => unknown): Promise<void>;
+  wait(upTo: number, timeoutMs: number, cause: () => unknown, isPatient?: boolean): Promise<void>;
   /** Tells those who wait for them that these updates will never be stored. */
   lose(entries: readonly PendingUpdate[]): void;
   /** Lets those go whose updates are all stored or given up. */
@@ -41,7 +45,8 @@ export function createFlushWaiters(allUnsaved: () => readonly PendingUpdate[]): 
 
   return {
     count: () => waiters.size,
-    wait: (upTo, timeoutMs, cause) =>
+    areHurried: () => [...waiters].some(({ isPatient }) => !isPatient),
+    wait: (upTo, timeoutMs, cause, isPatient = false) =>
       new Promise((resolve, reject) => {
         const lost: StatusUpdate[] = [];
         const end = (unsaved: readonly StatusUpdate[]) => {
@@ -53,7 +58,7 @@ export function createFlushWaiters(allUnsaved: () => readonly PendingUpdate[]): 
           reject(new JobStatusError('ERR_FLUSH_INCOMPLETE', message, { updates, cause: cause() }));
         };
         const deadline = setTimeout(() => end(updatesUpTo(allUnsaved(), upTo)), timeoutMs);
-        const waiter = { upTo, lost, end };
+        const waiter = { upTo, isPatient, lost, end };
         waiters.add(waiter);
         settle();
       }),

@@ -77,7 +77,7 @@ export interface TrackingOptions<Job = unknown> {
   /**
    * How long to wait before a failed write is tried again, in ms: at first `minMs` (1 to 3,600,000),
    * then twice as long each time up to `maxMs`, each with jitter. A store's own `retryAfterMs` is kept,
-   * up to an hour; while somebody flushes, no rest is longer than 250 ms.
+   * and up to half as long again added by lot, up to an hour; while somebody flushes, no rest is longer than 250 ms.
    *
    * @default { minMs: 100, maxMs: 30_000 }
    */

@@ -62,7 +62,10 @@ export function attachQueueTracking<Queue extends TrackableQueue>(
     closing ??= watch
       .close()
       .then(() => batcher.close())
-      .finally(untap);
+      .finally(() => {
+        tracker.end();
+        untap();
+      });
     return closing;
   }
 

@@ -93,6 +93,7 @@ export async function reconcile<Queue extends TrackableQueue>(
       signal: own['signal'] as AbortSignal | undefined,
     });
   } finally {
+    tracker.end();
     reader.close();
   }
 }

@@ -29,9 +29,10 @@ export interface ReconcileReport {
   readonly added: number;
   /**
    * Rows that say something else than the queue, and something newer, by the law: a host's clock was set back, or
-   * the queue itself has forgotten what they tell. They stay as they are, until the job's next attempt.
+   * the queue itself has forgotten what they tell. They stay as they are, until the job's next attempt: the ids
+   * of their jobs.
    */
-  readonly contradicted: number;
+  readonly contradicted: readonly string[];
   /** How many times the queue was read. */
   readonly reads: number;
 }
@@ -66,7 +67,8 @@ export async function runReconciliation(
 ): Promise<ReconcileReport> {
   const { take, isWanted, observation, observeGone, rowsOf, pagesOf, capture, parts, settled } =
     tracker;
-  const report = { checked: 0, repaired: 0, removed: 0, added: 0, contradicted: 0, reads: 0 };
+  const report = { checked: 0, repaired: 0, removed: 0, added: 0, reads: 0 };
+  const contradicted: string[] = [];
 
   /** Asks the queue. */
   async function read<T>(ask: () => Promise<T>): Promise<T> {
@@ -117,7 +119,9 @@ export async function runReconciliation(
     if (row === undefined) report.added += 1;
     else if (differs(row, mergeStatus(row, update))) report.repaired += 1;
     else {
-      if (differs(row, toStatus(update))) report.contradicted += 1;
+      // A request to cancel it is in the row alone.
+      const said = toStatus({ ...update, cancellation: row.cancellation });
+      if (differs(row, said)) contradicted.push(row.jobId);
       return;
     }
     take(update);
@@ -154,7 +158,7 @@ export async function runReconciliation(
     endedSince === undefined ? new Map() : await read(() => reader.endedSince(endedSince));
   for (const id of ended.keys()) ids.add(id);
   for (const batch of shuffled([...ids], batchSize)) await check(batch);
-  return report;
+  return { ...report, contradicted };
 }
 
 /** A list cut into batches, in an order drawn by lot. */

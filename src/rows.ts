@@ -1,4 +1,4 @@
-import { askStore } from './ask-store.ts';
+import { askStore, type StoreLimits } from './ask-store.ts';
 import type { StatusFilter, StatusStore } from './store.ts';
 import type { JobState, JobStatus } from './types.ts';
 
@@ -19,18 +19,18 @@ export const UNFINISHED = [
  * store has it; else one by one.
  *
  * @param jobIds as rows have them
- * @param timeoutMs how long each read may take
+ * @param limits for each read
  * @throws {JobStatusError} with a code of a store's, whatever the store rejected with
  */
 export async function readRows(
   store: StatusStore,
   queue: string,
   jobIds: readonly string[],
-  timeoutMs: number,
+  limits: StoreLimits,
 ): Promise<ReadonlyMap<string, JobStatus>> {
   const rows = new Map<string, JobStatus>();
   for (const jobId of pieces(jobIds)) {
-    const found = await askStore(timeoutMs, (signal) => readPiece(store, queue, jobId, signal));
+    const found = await askStore(limits, (signal) => readPiece(store, queue, jobId, signal));
     for (const row of found) if (row !== undefined) rows.set(row.jobId, row);
   }
   return rows;
@@ -40,11 +40,11 @@ export async function readRows(
 export async function* readPages(
   store: StatusStore,
   query: StatusFilter,
-  timeoutMs: number,
+  limits: StoreLimits,
 ): AsyncGenerator<readonly JobStatus[]> {
   let cursor: string | undefined;
   do {
-    const page = await askStore(timeoutMs, async (signal) =>
+    const page = await askStore(limits, async (signal) =>
       store.list?.({ ...query, limit: MAX_ROWS, cursor }, { signal }),
     );
     if (page !== undefined) yield page.items;

@@ -1,6 +1,7 @@
 import { createBatcher, type Batcher, type TrackerStats } from './batcher.ts';
 import type { TrackableJob } from './bullmq.ts';
 import { atOnce, type Capture } from './capture.ts';
+import { JobStatusError } from './errors.ts';
 import { toStatus } from './merge.ts';
 import type { ResolvedOptions } from './options.ts';
 import { snapshotOfGone, snapshotOfQueued, type QueuedJob } from './queue-snapshot.ts';
@@ -72,6 +73,8 @@ export interface Tracker {
   /** What the user's filter says. */
   readonly isWanted: (job: TrackableJob) => boolean;
   readonly capture: Capture;
+  /** Ends it for good: what a store has not answered by then holds the process no longer. */
+  readonly end: () => void;
   /** Here and now. */
   readonly observation: () => Observation;
   readonly report: Report;
@@ -88,6 +91,8 @@ export function createTracker(
   const { report, reportHook } = createReporter(source.queue, options);
   const capture = createCapture(options, reportHook);
   const batcher = createBatcher(store, options, report);
+  const ending = new AbortController();
+  const limits = { timeoutMs: options.writeTimeoutMs, sooner: ending.signal };
 
   function observation(): Observation {
     const now = Date.now();
@@ -135,11 +140,15 @@ export function createTracker(
       }),
     observeGone: (row, from) =>
       guarded('removed', () => take(snapshotOfGone(row, observation(), from))),
-    rowsOf: (jobIds) => readRows(store, source.queue, jobIds, options.writeTimeoutMs),
-    pagesOf: (query) => readPages(store, { ...query, queue: source.queue }, options.writeTimeoutMs),
+    rowsOf: (jobIds) => readRows(store, source.queue, jobIds, limits),
+    pagesOf: (query) => readPages(store, { ...query, queue: source.queue }, limits),
+    end() {
+      ending.abort(new JobStatusError('ERR_STORE_UNAVAILABLE', 'Tracking has ended'));
+      batcher.end();
+    },
     take,
     async settled() {
-      await batcher.flush().catch((error: unknown) => {
+      await batcher.flush(true).catch((error: unknown) => {
         if (batcher.stats().pending > 0) throw error;
       });
     },

@@ -23,7 +23,8 @@ interface ReconcileFlags extends TableFlags, DatabaseFlags, QueueFlags {
 
 const NOTES = `
 It has no hooks of yours: where your tracking redacts values, or keeps some out, add --no-values. Rows then keep
-the values that they have, and new ones have none. Metadata of yours it can't add to new rows; a program can.
+the values that they have, and new ones have none. Metadata of yours it can't add to new rows, nor leave out the
+jobs that a filter of yours does; a program can.
 
 There is no default for Redis: rows of jobs that the named one doesn't know become removed, until this is
 run again with the right one.
@@ -88,8 +89,8 @@ function verdict(queue: string, report: ReconcileReport, ms: number): string {
   const work = `${reads} reads of the queue, ${(ms / 1000).toFixed(1)} s`;
   const found = `${checked} checked, ${repaired} repaired, ${removed} removed, ${added} added`;
   // It happens where clocks were set back, or a queue has lost its last writes; else it would only puzzle.
-  const left =
-    contradicted === 0 ? '' : `, ${contradicted} contradicted: left, for they tell of a later time`;
+  const shown = contradicted.slice(0, 10).join(', ') + (contradicted.length > 10 ? ', ...' : '');
+  const left = contradicted.length === 0 ? '' : `, ${contradicted.length} contradicted: ${shown}`;
   return `${queue}: ${found}${left} (${work})`;
 }
 

@@ -1,6 +1,9 @@
 import { unlessAborted } from '../deadline.ts';
 
-/** The one method of `pg.Pool`, `pg.Client` and their like that the store needs. */
+/**
+ * The one method of `pg.Client` and its like that the store needs. Of a pool it takes connections with `connect`,
+ * for one that hangs must be given up.
+ */
 export interface PostgresClientLike {
   query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>;
 }
@@ -8,13 +11,14 @@ export interface PostgresClientLike {
 /** The part of a `pg.Pool` by which one of its connections is taken out, and given up. */
 interface PoolLike {
   readonly totalCount: number;
+  readonly idleCount: number;
   connect(): Promise<PooledClient>;
 }
 
 interface PooledClient extends PostgresClientLike {
   on(event: 'error', listener: () => void): unknown;
   removeListener(event: 'error', listener: () => void): unknown;
-  release(isLost?: boolean): void;
+  release(isLost: boolean): void;
 }
 
 /** Runs a statement; where the signal aborts, it rejects with its reason and lets go of all that it held. */
@@ -39,7 +43,7 @@ const heard = new WeakSet<object>();
  *   the network gives it up, a quarter of an hour later, and each write that is repeated would take another,
  *   until the pool has none left for the jobs.
  * - Nor does a pool that has none to give get one request more for each write that is repeated: the next one
- *   takes over the request of one that no longer waits.
+ *   takes over the request of one that no longer waits, until two have done so in vain.
  */
 export function queryOn(client: PostgresClientLike): Query {
   listen(client);
@@ -53,12 +57,19 @@ export function queryOn(client: PostgresClientLike): Query {
   return async (text, values, signal = new AbortController().signal) => {
     const connection = await connect(signal);
     connection.on('error', ignore);
+    let isSound = false;
     try {
-      return await unlessAborted(connection.query(text, values), signal);
+      const result = await unlessAborted(connection.query(text, values), signal);
+      isSound = true;
+      return result;
+    } catch (error) {
+      // Postgres itself has answered; a time limit of the client's own, say, leaves the statement under way.
+      isSound = typeof (error as { severity?: unknown } | undefined)?.severity === 'string';
+      throw error;
     } finally {
       // One that is lost may say so later.
-      if (!signal.aborted) connection.removeListener('error', ignore);
-      connection.release(signal.aborted);
+      if (isSound) connection.removeListener('error', ignore);
+      connection.release(!isSound);
     }
   };
 }
@@ -74,23 +85,53 @@ function isPool(client: object): client is PoolLike & PostgresClientLike {
   return typeof connect === 'function' && typeof totalCount === 'number';
 }
 
+/** A connection that a pool was asked for. */
+interface Request {
+  readonly connection: Promise<PooledClient>;
+  /** How many statements no longer wait for it. */
+  givenUp: number;
+}
+
+/** How many have to give a request up before it is asked anew: it may be one that nobody will ever answer. */
+const MAX_GIVEN_UP = 2;
+
+/** How many requests are left at most: each may be a place in the pool, which the jobs need. */
+const MAX_LEFT = 3;
+
 /** Takes connections out of a pool. */
 function connectionsOf(pool: PoolLike): (signal: AbortSignal) => Promise<PooledClient> {
-  /** Asked for by statements that no longer wait. */
-  const left = new Set<Promise<PooledClient>>();
+  /** Those that nobody waits for, the one that was asked for last at the end. */
+  const left: Request[] = [];
+
+  function remove(request: Request): boolean {
+    const at = left.indexOf(request);
+    if (at !== -1) left.splice(at, 1);
+    return at !== -1;
+  }
+
+  function ask(): Request {
+    const last = left.at(-1);
+    const isHopeful = last !== undefined && last.givenUp < MAX_GIVEN_UP;
+    // One that lies ready is given at once.
+    if (last === undefined || pool.idleCount > 0 || (!isHopeful && left.length < MAX_LEFT))
+      return { connection: pool.connect(), givenUp: 0 };
+    remove(last);
+    return last;
+  }
 
   return async (signal) => {
     signal.throwIfAborted();
-    const [asked = pool.connect()] = left;
-    left.delete(asked);
+    const request = ask();
     try {
-      return await unlessAborted(asked, signal);
+      return await unlessAborted(request.connection, signal);
     } catch (error) {
       if (signal.aborted) {
-        left.add(asked);
-        asked.then(
-          (connection) => left.delete(asked) && connection.release(),
-          () => left.delete(asked),
+        request.givenUp += 1;
+        left.push(request);
+        request.connection.then(
+          // Unless the next statement has taken it over.
+          (connection) => remove(request) && connection.release(false),
+          () => remove(request),
         );
       }
       throw error;

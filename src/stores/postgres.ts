@@ -17,6 +17,13 @@ export type { TableOptions } from '../migrations/names.ts';
 export type { PostgresClientLike } from './postgres-query.ts';
 
 /**
+ * Whoever waits for a lock does not notice that its client is gone, so of a table that somebody locks for long
+ * (a migration of yours, say) each write that is repeated would leave a waiting process on the server. It ends
+ * sooner than a write does, for this statement alone, and where nobody has set another limit.
+ */
+const LIMIT_LOCKS = `select set_config('lock_timeout', coalesce(nullif(current_setting('lock_timeout'), '0'), '25s'), true)`;
+
+/**
  * Keeps rows in a Postgres table, by any client with pg's `query(text, values)`: one statement for a
  * whole batch. Create the table once with `migrationSql()` or `migrate()` of
  * `bullmq-job-status/migrations`.
@@ -48,7 +55,8 @@ export class PostgresStatusStore implements StatusStore {
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<void> {
     const records = foldUpdates(updates).map(toRecord);
-    const call = `select ${this.#names.qualify(this.#names.writeFunction)}($1::jsonb, ${SCHEMA_VERSION})`;
+    const { qualify, writeFunction } = this.#names;
+    const call = `with limits as materialized (${LIMIT_LOCKS}) select ${qualify(writeFunction)}($1::jsonb, ${SCHEMA_VERSION}) from limits`;
     await this.#query(call, [JSON.stringify(records)], signal);
   }
 

@@ -67,7 +67,7 @@ export function retryAfterOf(request: Request): () => number | undefined {
   if (typeof send === 'function') {
     request.fetch = async (...args) => {
       const response = await send(...args);
-      header = response.headers.get('retry-after');
+      header = response.headers?.get('retry-after') ?? null;
       return response;
     };
   }
@@ -80,12 +80,10 @@ export function retryAfterOf(request: Request): () => number | undefined {
 
 /** What a gateway says in place of the API is a page: its words, on one line, and not too many. */
 export function brief(message: string): string {
-  if (!message.trimStart().startsWith('<')) return message;
-  return message
-    .replaceAll(/<[^>]*>|\s/g, ' ')
-    .replaceAll(/ +/g, ' ')
-    .trim()
-    .slice(0, 300);
+  const beginning = message.slice(0, 5_000);
+  if (!/^\s*</.test(beginning)) return beginning.slice(0, 1_000);
+  const words = beginning.replaceAll(/<[^>]{0,500}>|\s/g, ' ').replaceAll(/ +/g, ' ');
+  return words.trim().slice(0, 300);
 }
 
 /** Narrows a request by all conditions but `jobId`, for which a URL may have no room. */

@@ -3,6 +3,7 @@ import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } fr
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import { SCHEMA_VERSION } from '../migrations/version.ts';
+import { hushFields } from '../secrets.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
@@ -187,6 +188,8 @@ export class SupabaseStatusStore implements StatusStore {
         ? 'with what is no answer of its API'
         : brief(error.message ?? messageOf(error));
     const message = `Supabase answered ${status || 'nothing'}: ${what}${advice}`;
+    // A plain object, made for this answer alone.
+    if (error !== null) hushFields(error);
     const asked = retryAfterMs === undefined ? {} : { retryAfterMs };
     throw new JobStatusError(code, message, { cause: error, ...asked });
   }

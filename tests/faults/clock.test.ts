@@ -123,9 +123,9 @@ test("a host's clock set back by an hour between two attempts: rows keep the tru
   await until(async () => (await wrongOf()).length === jobs);
   const { repaired, contradicted } = await reconcile(queue, store, { olderThan: 0 });
   const wrongNow = await wrongOf();
-  expect({ repaired, contradicted, wrongNow }).toEqual({
+  expect({ repaired, contradicted: contradicted.toSorted(), wrongNow }).toEqual({
     repaired: 0,
-    contradicted: jobs,
+    contradicted: all.toSorted(),
     wrongNow: all,
   });
 
@@ -135,7 +135,8 @@ test("a host's clock set back by an hour between two attempts: rows keep the tru
   // Their third attempt started later than the first, by any clock.
   expect(await wrongOf()).toEqual(ended);
   const last = await reconcile(queue, store, { olderThan: 0 });
-  expect(last).toMatchObject({ repaired: 0, contradicted: ended.length });
+  expect(last.repaired).toBe(0);
+  expect(last.contradicted.toSorted()).toEqual(ended.toSorted());
   const wrong = await wrongOf();
   expect(wrong).toEqual(ended);
   const rows = await readAll(store, { queue: stage.name });
@@ -147,7 +148,7 @@ test("a host's clock set back by an hour between two attempts: rows keep the tru
     fault: "the host's clock set back by an hour between two attempts",
     load: `${jobs} jobs, 20 at once, half of them tried twice, half three times`,
     injected: 'back after the first attempt, right again after the second',
-    rowsWrong: `${wrong.length}: those whose last attempt ran on the clock that was set back; \`reconcile\` counts them as contradicted`,
+    rowsWrong: `${wrong.length}: those whose last attempt ran on the clock that was set back; \`reconcile\` names them as contradicted`,
   });
 });
 
@@ -177,7 +178,7 @@ test("a host's clock set back by an hour before it takes jobs that were seen wai
   const wrong = (await differences(store, queue)).length;
   // What ended in the hour that was lived twice reads as older than what was seen in it the first time.
   expect([first.repaired, second.repaired, wrong]).toEqual([each, 0, each]);
-  expect(second.contradicted).toBe(each);
+  expect(second.contradicted).toHaveLength(each);
   expect([await ofStatus('waiting'), await ofStatus('completed')]).toEqual([each, each]);
   const rows = await readAll(store, { queue: stage.name });
   expect(rows.flatMap((row) => broken(row))).toEqual([]);
@@ -186,6 +187,6 @@ test("a host's clock set back by an hour before it takes jobs that were seen wai
       "the host's clock set back by an hour, before it takes jobs seen waiting by `attachQueueTracking`",
     load: `${2 * each} jobs, 20 at once, that run once`,
     injected: 'once; `reconcile` while half of them run',
-    rowsWrong: `${wrong}: those that ended before; \`reconcile\` counts them as contradicted`,
+    rowsWrong: `${wrong}: those that ended before; \`reconcile\` names them as contradicted`,
   });
 });

@@ -1,8 +1,9 @@
 import type { Worker } from 'bullmq';
 import { attachStatusTracking, type StatusStore } from 'bullmq-job-status';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
-import { Pool } from 'pg';
+import { Client, Pool, type PoolConfig } from 'pg';
 import { describe, expect, test } from 'vitest';
+import { manyJobs } from '../support/many-jobs.ts';
 import { ended } from '../support/queues.ts';
 import { agree } from '../support/truth.ts';
 import { record } from './support/figures.ts';
@@ -90,7 +91,29 @@ describe('connections that are dead, of which nobody is told', () => {
     });
   });
 
-  test('a server that takes connections and says nothing gets one from tracking, however often it tries', async () => {
+  test.each<[string, PoolConfig]>([
+    ['that is being made', {}],
+    ['on which the client’s own time limit ends the statement', { query_timeout: 100 }],
+  ])('a connection %s is left for a new one', async (_, config) => {
+    await using stage = await openStage();
+    const isMade = config.query_timeout !== undefined;
+    const pool = stage.pool({ max: 5, ...config });
+    const { onError } = stage.output;
+    const options = { writeTimeoutMs: 300, backoff: { minMs: 10, maxMs: 20 }, onError };
+    const worker = stage.worker(async () => 1);
+    const tracker = attachStatusTracking(worker, new PostgresStatusStore(pool), options);
+    if (isMade) await pool.query('select 1');
+    else stage.database.stall();
+    stage.database.freeze();
+    void worker.run();
+    await runJobs(stage, worker, 5);
+    await expect.poll(() => tracker.stats().retried).toBeGreaterThanOrEqual(1);
+    stage.database.passNew();
+    await expect.poll(() => tracker.stats().pending).toBe(0);
+    await agree(stage.store, stage.queue, 5);
+  });
+
+  test('a server that takes connections and says nothing gets three from tracking at most, however often it tries', async () => {
     await using stage = await openStage();
     const pool = stage.pool({ max: 10 });
     const { onError } = stage.output;
@@ -100,9 +123,10 @@ describe('connections that are dead, of which nobody is told', () => {
     void worker.run();
     stage.database.stall();
     await runJobs(stage, worker, 20);
-    await expect.poll(() => tracker.stats().retried).toBeGreaterThanOrEqual(10);
+    await expect.poll(() => tracker.stats().retried).toBeGreaterThanOrEqual(12);
+    // Of ten, so that the jobs have the others.
     expect({ total: pool.totalCount, waiting: pool.waitingCount }).toEqual({
-      total: 1,
+      total: 3,
       waiting: 0,
     });
     await stage.database.pass();
@@ -148,6 +172,50 @@ test('reading rows ends at its limit too, and takes a dead connection out of the
   await done;
   await tracker.flush();
   await agree(stage.store, stage.queue, 5);
+});
+
+test('what a store has not answered by the time that the worker is closed holds no process', async () => {
+  await using stage = await openStage();
+  const gate = Promise.withResolvers<void>();
+  const worker = stage.worker(() => gate.promise);
+  const signals: AbortSignal[] = [];
+  const silent: StatusStore = {
+    write: (updates) => stage.store.write(updates),
+    get: (key) => stage.store.get(key),
+    list: (_query, { signal } = {}) => {
+      signals.push(signal!);
+      return new Promise(() => {});
+    },
+  };
+  attachStatusTracking(worker, silent, { onError: stage.output.onError });
+  void worker.run();
+  const done = runJobs(stage, worker, 1);
+  // A job that runs for more than a second is looked up.
+  await expect.poll(() => signals.length).toBe(1);
+  gate.resolve();
+  await done;
+  await worker.close();
+  expect(signals[0]!.aborted).toBe(true);
+});
+
+test('a write waits for a lock for less long than for its answer, and only where nobody has set another limit', async () => {
+  await using stage = await openStage();
+  for (const [options, limit] of [
+    ['', '25s'],
+    ['-c lock_timeout=7s', '7s'],
+  ]) {
+    const client = new Client({ connectionString: stage.databaseUrl, options });
+    await client.connect();
+    await client.query('begin');
+    const [update] = manyJobs(stage.name);
+    await new PostgresStatusStore(client).write([update!]);
+    expect((await client.query('show lock_timeout')).rows).toEqual([{ lock_timeout: limit }]);
+    await client.query('commit');
+    // For that statement alone.
+    const before = limit === '25s' ? '0' : limit;
+    expect((await client.query('show lock_timeout')).rows).toEqual([{ lock_timeout: before }]);
+    await client.end();
+  }
 });
 
 test('connections that are cut while nobody uses them end no process', async () => {

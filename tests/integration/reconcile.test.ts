@@ -85,6 +85,31 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     expect(await reconcile(queue, store, NOW)).toMatchObject({ checked: 0, added: 0, repaired: 0 });
   });
 
+  test('a job that was cancelled, which its queue calls failed, contradicts nothing', async ({
+    expect,
+  }) => {
+    const { stage, store, queue, rowOf } = newStage();
+    await using _stage = stage;
+    const worker = stage.worker(async (_job, _token, signal) => {
+      await new Promise((_, reject) => signal?.addEventListener('abort', reject));
+    });
+    const tracker = attachStatusTracking(worker, store);
+    const end = ended(worker, 1);
+    const active = new Promise((resolve) => worker.once('active', resolve));
+    const job = await queue.add('job', {});
+    void worker.run();
+    await active;
+    await cancelJob(queue, store, job.id!);
+    await end;
+    await tracker.flush();
+    expect(await rowOf(job)).toMatchObject({ status: 'cancelled' });
+    for (const endedWithin of [0, 600_000]) {
+      const report = await reconcile(queue, store, { ...NOW, endedWithin });
+      expect(report).toMatchObject({ repaired: 0, contradicted: [] });
+    }
+    expect(await rowOf(job)).toMatchObject({ status: 'cancelled' });
+  });
+
   test('a row from a clock that was ahead is looked at all the same', async ({ expect }) => {
     const { stage, store, queue, rowOf } = newStage();
     await using _stage = stage;
@@ -100,7 +125,7 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     await reconcile(queue, ahead, NOW);
     await job.promote();
     expect(await rowOf(job)).toMatchObject({ status: 'delayed' });
-    expect(await reconcile(queue, store)).toMatchObject({ repaired: 1, contradicted: 0 });
+    expect(await reconcile(queue, store)).toMatchObject({ repaired: 1, contradicted: [] });
     expect(await rowOf(job)).toMatchObject({ status: 'waiting' });
   });
 
@@ -320,6 +345,10 @@ describe('what goes wrong', () => {
     await expect(reconcile(stage.queue, store, options)).rejects.toMatchObject({
       code: 'ERR_FLUSH_INCOMPLETE',
     });
+    // And nothing goes on behind its back.
+    const { length } = store.batches;
+    await sleep(500);
+    expect(store.batches.length).toBe(length);
   });
 
   test('a store that never answers ends it in time, on any page, and is told that nobody waits any more', async () => {

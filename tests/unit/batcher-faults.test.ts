@@ -60,9 +60,49 @@ describe('a store that fails', () => {
     const busy = new JobStatusError('ERR_STORE_UNAVAILABLE', '429', { retryAfterMs: 7_000 });
     store.answers({ fail: busy });
     batcher.take(job(1)[0]);
-    await vi.advanceTimersByTimeAsync(6_900);
+    // A quarter to a half longer, by lot.
+    await vi.advanceTimersByTimeAsync(8_700);
     expect(store.batches.length).toBe(1);
-    await vi.advanceTimersByTimeAsync(200);
+    await vi.advanceTimersByTimeAsync(1_900);
+    expect(store.batches.length).toBe(2);
+  });
+
+  test.each([0, 2_000])(
+    'of many trackers asked for %d ms, few come back at once',
+    async (retryAfterMs) => {
+      const at: number[] = [];
+      const busy = new JobStatusError('ERR_STORE_UNAVAILABLE', '429', { retryAfterMs });
+      const backoff = { minMs: 1_000, maxMs: 1_000 };
+      for (let n = 0; n < 100; n++) {
+        const { store, batcher } = setUp({ flushIntervalMs: 0, backoff });
+        store.answers(() => (at.push(Date.now()), { fail: busy }));
+        batcher.take(job(1)[0]);
+      }
+      const start = Date.now();
+      await vi.advanceTimersByTimeAsync(retryAfterMs + 1_010);
+      const returned = at.filter((time) => time > start + 100).sort((a, b) => a - b);
+      expect(returned.length).toBe(100);
+      expect(returned[0]! - start).toBeGreaterThanOrEqual(retryAfterMs + 450);
+      // Spread over half a second: ten in a twentieth of it, on average.
+      const most = Math.max(
+        ...returned.map(
+          (from) => returned.filter((each) => each >= from && each < from + 50).length,
+        ),
+      );
+      expect(most).toBeLessThan(30);
+    },
+  );
+
+  test('whoever waits patiently leaves the store its rest', async () => {
+    const { store, batcher } = setUp({ flushIntervalMs: 0, flushTimeoutMs: 20_000 });
+    const busy = new JobStatusError('ERR_STORE_UNAVAILABLE', '429', { retryAfterMs: 8_000 });
+    store.answers({ fail: busy });
+    batcher.take(job(1)[0]);
+    const waiting = batcher.flush(true);
+    await vi.advanceTimersByTimeAsync(7_900);
+    expect(store.batches.length).toBe(1);
+    store.answers('store');
+    await settle(waiting);
     expect(store.batches.length).toBe(2);
   });
 

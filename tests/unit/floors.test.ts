@@ -13,6 +13,7 @@ import { describe, expect, test } from 'vitest';
 const FLOORS: readonly (readonly string[])[] = [
   // What everybody may speak of.
   ['types.ts'],
+  ['secrets.ts'],
   ['errors.ts', 'key.ts', 'deadline.ts', 'at-once.ts'],
   ['validate.ts', 'ask-store.ts'],
   // The law, the store's contract, BullMQ's shapes.

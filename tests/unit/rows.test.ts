@@ -21,15 +21,17 @@ async function counted() {
 
 test('rows are read by the page, however many jobs are named', async () => {
   const { asked, counting } = await counted();
-  const rows = await readRows(counting, 'q', ids(MAX_ROWS + 1), 1_000);
+  const rows = await readRows(counting, 'q', ids(MAX_ROWS + 1), { timeoutMs: 1_000 });
   expect(rows.size).toBe(30);
   expect(asked).toEqual({ lists: 2, gets: 0 });
-  expect((await readRows(counting, 'another', ids(3), 1_000)).size).toBe(0);
+  expect((await readRows(counting, 'another', ids(3), { timeoutMs: 1_000 })).size).toBe(0);
 });
 
 test('from a store without list they are read one by one', async () => {
   const { asked, counting } = await counted();
-  const rows = await readRows({ write: counting.write, get: counting.get }, 'q', ids(40), 1_000);
+  const rows = await readRows({ write: counting.write, get: counting.get }, 'q', ids(40), {
+    timeoutMs: 1_000,
+  });
   expect(rows.get('29')).toMatchObject({ jobId: '29', queue: 'q' });
   expect(asked).toEqual({ lists: 0, gets: 40 });
 });
@@ -37,7 +39,7 @@ test('from a store without list they are read one by one', async () => {
 test('what a store rejects with is told as the fault of a store', async () => {
   const { counting } = await counted();
   const away = { ...counting, list: () => Promise.reject(new Error('away')) };
-  await expect(readRows(away, 'q', ['1'], 1_000)).rejects.toMatchObject({
+  await expect(readRows(away, 'q', ['1'], { timeoutMs: 1_000 })).rejects.toMatchObject({
     code: 'ERR_STORE_UNAVAILABLE',
     cause: expect.objectContaining({ message: 'away' }),
   });
@@ -46,7 +48,7 @@ test('what a store rejects with is told as the fault of a store', async () => {
 test('a store that never answers a read is told so', async () => {
   const { counting } = await counted();
   const hung = { ...counting, list: () => new Promise<never>(() => {}) };
-  await expect(readRows(hung, 'q', ['1'], 20)).rejects.toMatchObject({
+  await expect(readRows(hung, 'q', ['1'], { timeoutMs: 20 })).rejects.toMatchObject({
     code: 'ERR_STORE_TIMEOUT',
     message: 'The store did not answer within 20 ms',
   });

@@ -1,6 +1,8 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { JobStatusError } from '../../src/errors.ts';
+import { asStoreError, JobStatusError } from '../../src/errors.ts';
+import { hush, hushFields, withoutSecrets } from '../../src/secrets.ts';
+import { brief } from '../../src/stores/supabase-api.ts';
 
 /* What clients quote of credentials and rows in their errors gets no further than their owner. */
 
@@ -69,29 +71,72 @@ test('a URL that is none: Node keeps it beside the error', () => {
   );
 });
 
-test('a gateway’s page is cut, frozen errors and circles of causes do no harm', () => {
+test('a gateway’s page, and a value that Postgres quotes, are cut', () => {
   const page = { message: '<p>x</p>'.repeat(10_000) };
-  expect(
-    printed(new JobStatusError('ERR_STORE_UNAVAILABLE', 'no', { cause: page })).length,
-  ).toBeLessThan(5_000);
+  hushFields(page);
+  expect(page.message.length).toBe(1_000);
+  const cause = new Error(`invalid input: "${'x'.repeat(60_000)}"`);
+  const error = asStoreError(cause);
+  expect([error.message.length, cause.message.length]).toEqual([1_018, 1_000]);
+});
+
+test('frozen errors, circles of causes and what is no error do no harm, and are left as they are', () => {
   const circle = new Error('circle');
   circle.cause = circle;
-  const hostile = new Proxy(
-    {},
-    {
-      get: () => {
-        throw new Error('trap');
-      },
+  const hostile = new Proxy(new Error('hostile'), {
+    get: () => {
+      throw new Error('trap');
     },
-  );
-  for (const cause of [
-    Object.freeze(new Error(`bearer ${KEY}`)),
-    circle,
-    hostile,
-    null,
-    undefined,
-    'text',
-    5n,
-  ])
+  });
+  const frozen = Object.freeze(new Error(`bearer ${KEY}`));
+  const job = { message: `bearer ${KEY}`, input: 1, command: 2 };
+  for (const cause of [frozen, circle, hostile, job, null, undefined, 'text', 5n])
     expect(new JobStatusError('ERR_STORE_UNAVAILABLE', 'no', { cause }).cause).toBe(cause);
+  expect(JSON.stringify(job)).toBe(
+    JSON.stringify({ message: `bearer ${KEY}`, input: 1, command: 2 }),
+  );
+  // A field that can't be read keeps no other from it.
+  const odd = Object.assign(new Error(`bearer ${KEY}`), { detail: 'row' });
+  Object.defineProperty(odd, 'stack', {
+    get: () => {
+      throw new Error('trap');
+    },
+  });
+  hush(odd);
+  expect([odd.message, Object.keys(odd)]).toEqual(['bearer ...', []]);
+});
+
+test('what a hook threw is the user’s own, down to its causes', () => {
+  const data = new Error(`bearer ${KEY}`);
+  const cause = new Error('no tenant', { cause: Object.assign(data, { input: 'x' }) });
+  new JobStatusError('ERR_HOOK_FAILED', 'no', { cause });
+  expect([data.message, Object.keys(data)]).toEqual([`bearer ${KEY}`, ['input']]);
+});
+
+test.each([
+  'file:///app/node_modules/.pnpm/pg-pool@3.6.1_pg@8.11.3/x.js:1:2',
+  'https://api.example.com/users/@alice',
+  'https://host:8080/users/@alice',
+  'password authentication failed for user "app"',
+])('%s holds no secret', (message) => {
+  expect(withoutSecrets(message)).toBe(message);
+});
+
+test.each([
+  '<',
+  'http://ab.cd/e,',
+  'a://',
+  'a://b:',
+  '"',
+  'eyJaaaaaa.',
+  'password=',
+  ' ',
+  'bearer ',
+])('a long text of %j takes no time to speak of', (piece) => {
+  const text = piece.repeat(200_000 / piece.length);
+  const start = performance.now();
+  withoutSecrets(text);
+  brief(text);
+  // Where the time grew with the square of the length, it was seconds.
+  expect(performance.now() - start).toBeLessThan(500);
 });

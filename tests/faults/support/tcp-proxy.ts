@@ -16,6 +16,8 @@ export interface TcpProxy extends AsyncDisposable {
   stall(): void;
   /** The same for the connections that there are now; new ones are as they should be. */
   freeze(): void;
+  /** What is stalled stays so, for ever; new connections are as they should be. */
+  passNew(): void;
   /** Each piece of an answer comes so much later. */
   slowDown(ms: number): void;
   /**
@@ -107,6 +109,9 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       freeze();
     },
     freeze,
+    passNew() {
+      isStalled = false;
+    },
     slowDown(ms) {
       delayMs = ms;
     },
