@@ -28,6 +28,14 @@ export function withoutSecrets(text: string): string {
 /** What clients add to their errors that quotes rows (Postgres), commands (Redis) or addresses (URL). */
 const QUOTING = ['detail', 'details', 'where', 'internalQuery', 'command', 'input', 'base'];
 
+/** Takes the value out of what Postgres says of one that it can't take: it quotes it. */
+export function forgetValue(error: { message?: string; stack?: string }): void {
+  const { message = '', stack } = error;
+  const rest = message.replace(/".*"/s, '"..."');
+  error.message = rest;
+  if (stack !== undefined) error.stack = stack.replace(message, () => rest);
+}
+
 /** How much is kept of a text, in UTF-16 units: a gateway answers with a page, and Postgres quotes a value. */
 const MAX_LENGTH: Readonly<Record<string, number>> = { message: 1_000, stack: 10_000 };
 

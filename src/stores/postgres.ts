@@ -3,6 +3,7 @@ import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } fr
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import { SCHEMA_VERSION } from '../migrations/version.ts';
+import { forgetValue } from '../secrets.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
@@ -11,7 +12,7 @@ import { PRUNE_STEP, pruneInSteps, resolvePrune } from './prune.ts';
 import { resolveDeletion, resolveQuery, storedKey, toPage, type ResolvedFilter } from './query.ts';
 import { fromAttemptRow, fromRow, toRecord, type Row } from './row.ts';
 import { tableFlags } from './setup.ts';
-import { codeOfSqlState, isMissing } from './sqlstate.ts';
+import { codeOfSqlState, isMissing, quotesValue } from './sqlstate.ts';
 
 export type { TableOptions } from '../migrations/names.ts';
 export type { PostgresClientLike } from './postgres-query.ts';
@@ -147,6 +148,7 @@ export class PostgresStatusStore implements StatusStore {
     } catch (cause) {
       if (signal?.aborted) throw cause;
       const state = codeOf(cause);
+      if (quotesValue(state) && cause instanceof Error) forgetValue(cause);
       const code = codeOfSqlState(state);
       const advice = this.#whatToDo(code, state);
       throw new JobStatusError(code, `Postgres failed: ${messageOf(cause)}${advice}`, { cause });

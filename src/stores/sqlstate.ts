@@ -15,6 +15,11 @@ export function codeOfSqlState(state: string): JobStatusErrorCode {
   return 'ERR_STORE_UNAVAILABLE';
 }
 
+/** Whether the message of it quotes a value that was to be stored: it is a data exception. */
+export function quotesValue(state: string): boolean {
+  return state.startsWith('22');
+}
+
 /** Whether it says that there is no such schema, table, column or function: that a migration was not run. */
 export function isMissing(state: string): boolean {
   return ['3F000', '42P01', '42703', '42883'].includes(state);

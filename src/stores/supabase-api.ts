@@ -44,7 +44,7 @@ export interface Response {
   readonly count: number | null;
   readonly status: number;
   readonly error: {
-    readonly message?: string;
+    message?: string;
     readonly code?: string;
     readonly details?: string;
   } | null;

@@ -3,7 +3,7 @@ import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } fr
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
 import { SCHEMA_VERSION } from '../migrations/version.ts';
-import { hushFields } from '../secrets.ts';
+import { forgetValue, hushFields } from '../secrets.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
 import { unlike } from '../validate.ts';
@@ -11,7 +11,7 @@ import { PRUNE_STEP, pruneInSteps, resolvePrune } from './prune.ts';
 import { resolveDeletion, resolveQuery, storedKey, toPage, type ResolvedFilter } from './query.ts';
 import { fromAttemptRow, fromRow, toRecord, type Row } from './row.ts';
 import { tableFlags } from './setup.ts';
-import { codeOfSqlState, isMissing } from './sqlstate.ts';
+import { codeOfSqlState, isMissing, quotesValue } from './sqlstate.ts';
 import {
   abortable,
   brief,
@@ -181,6 +181,11 @@ export class SupabaseStatusStore implements StatusStore {
   #check({ error, status }: Response, isAnswer: boolean, retryAfterMs?: number): void {
     if (error === null && isAnswer) return;
     const state = codeOf(error);
+    if (error !== null) {
+      // A plain object, made for this answer alone.
+      if (quotesValue(state)) forgetValue(error);
+      hushFields(error);
+    }
     const code = codeOfFailure(status, state);
     const advice = this.#whatToDo(code, state, status);
     const what =
@@ -188,8 +193,6 @@ export class SupabaseStatusStore implements StatusStore {
         ? 'with what is no answer of its API'
         : brief(error.message ?? messageOf(error));
     const message = `Supabase answered ${status || 'nothing'}: ${what}${advice}`;
-    // A plain object, made for this answer alone.
-    if (error !== null) hushFields(error);
     const asked = retryAfterMs === undefined ? {} : { retryAfterMs };
     throw new JobStatusError(code, message, { cause: error, ...asked });
   }

@@ -1,6 +1,6 @@
-import { attachStatusTracking, type StatusTracker } from 'bullmq-job-status';
+import { attachQueueTracking, attachStatusTracking, type StatusTracker } from 'bullmq-job-status';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ended } from '../support/queues.ts';
 import { agree } from '../support/truth.ts';
 import { isFull, record } from './support/figures.ts';
@@ -9,6 +9,8 @@ import { addJobs } from './support/load.ts';
 import { openStage, type Stage } from './support/stage.ts';
 
 /* What gateways, quotas and keys do to an HTTP API, while jobs run. */
+
+vi.setConfig({ testTimeout: 240_000 });
 
 const OUTAGE_MS = isFull ? 20_000 : 1_500;
 const JOBS_PER_SECOND = 200;
@@ -39,7 +41,12 @@ describe.each<[string, HttpFault, code: string]>([
     let failed = 0;
     worker.on('failed', () => void (failed += 1));
     const { onError, logger } = stage.output;
-    const options = { backoff: { minMs: 20, maxMs: 200 }, writeTimeoutMs: 300, onError, logger };
+    const options = {
+      backoff: { minMs: 20, maxMs: 200 },
+      writeTimeoutMs: fault === 'hang' ? 300 : 30_000,
+      onError,
+      logger,
+    };
     const tracker = attachStatusTracking(worker, stage.supabaseStore(), options);
     void worker.run();
     const load = addJobs([stage.queue], JOBS_PER_SECOND, {});
@@ -59,7 +66,7 @@ describe.each<[string, HttpFault, code: string]>([
       load: `${JOBS_PER_SECOND} jobs/s`,
       injected: `${what}, for ${OUTAGE_MS / 1_000} s: ${pending} waited up to ${lagMs} ms`,
       rowsWrong: `0 of ${load.added()}`,
-      updatesLost: '0',
+      updatesLost: String(tracker.stats().dropped),
     });
   });
 });
@@ -70,8 +77,8 @@ async function twenty(stage: Stage, jobs: number): Promise<StatusTracker[]> {
   const workers = Array.from({ length: 20 }, () =>
     stage.worker(async () => 1, { concurrency: 10 }),
   );
-  const trackers = workers.map((worker) =>
-    attachStatusTracking(worker, stage.supabaseStore(), options),
+  const trackers = workers.map((worker, at) =>
+    attachStatusTracking(worker, stage.supabaseStore(String(at)), options),
   );
   const done = Promise.withResolvers<void>();
   let left = jobs;
@@ -80,6 +87,11 @@ async function twenty(stage: Stage, jobs: number): Promise<StatusTracker[]> {
   await stage.queue.addBulk(Array.from({ length: jobs }, () => ({ name: 'job', data: {} })));
   await done.promise;
   return trackers;
+}
+
+/** Updates given up, by all of them. */
+function lostBy(trackers: readonly StatusTracker[]): string {
+  return String(trackers.reduce((sum, each) => sum + each.stats().dropped, 0));
 }
 
 /** How many of these times lie in the fullest window of so many ms. */
@@ -103,7 +115,7 @@ test('twenty trackers do not come back at once', async () => {
   const most = fullest(times, 50);
   // By lot some 0.05 s / 0.75 s of twenty: 1.3 on average.
   expect(times.length).toBeGreaterThan(40);
-  expect(most).toBeLessThanOrEqual(8);
+  expect(most).toBeLessThanOrEqual(14);
   stage.api.answers('pass');
   await agree(stage.store, stage.queue, 2_000, 30_000);
   record({
@@ -111,42 +123,70 @@ test('twenty trackers do not come back at once', async () => {
     load: '2,000 jobs',
     injected: `503 until each had failed 5 times; then at most ${most} of 20 in any 50 ms`,
     rowsWrong: '0 of 2,000',
-    updatesLost: '0',
+    updatesLost: lostBy(trackers),
   });
 });
 
-test.each<[string, () => string, number]>([
-  ['a number of seconds', () => '2', 2_000],
-  ['a date', () => new Date(Date.now() + 3_000).toUTCString(), 2_000],
+test.each<[string, () => string]>([
+  ['a number of seconds', () => '2'],
+  // Whose milliseconds are cut off.
+  ['a date', () => new Date(Date.now() + 3_000).toUTCString()],
 ])(
-  'Retry-After is obeyed, as %s, and not by all in the same moment',
-  async (_, header, leastMs) => {
+  'Retry-After is obeyed by each of twenty trackers, as %s, and not by all in the same moment',
+  async (form, header) => {
     await using stage = await openStage();
-    let last = 0;
-    stage.api.answers(() => {
-      last = performance.now();
-      return { status: 429, headers: { 'retry-after': header() } };
-    });
+    stage.api.answers(() => ({ status: 429, headers: { 'retry-after': header() } }));
     const trackers = await twenty(stage, 1_000);
-    await expect
-      .poll(() => Math.min(...trackers.map((each) => each.stats().retried)))
-      .toBeGreaterThanOrEqual(1);
+    const isRefused = (fault: HttpFault) => typeof fault === 'object';
+    const refused = () => stage.api.requests.filter(({ fault }) => isRefused(fault));
+    const isBusy = trackers.map((each) => each.stats().pending > 0 || each.stats().written > 0);
+    const busy = isBusy.filter(Boolean).length;
+    await expect.poll(() => new Set(refused().map(({ tracker }) => tracker)).size).toBe(busy);
     stage.api.answers('pass');
-    const refused = stage.api.requests.length;
     await agree(stage.store, stage.queue, 1_000, 30_000);
-    const returned = stage.api.requests.slice(refused).map(({ at }) => at);
-    const soonest = Math.round(Math.min(...returned) - last);
-    expect(trackers.every((each) => each.stats().retried <= 2)).toBe(true);
-    expect(soonest).toBeGreaterThanOrEqual(leastMs - 500);
+    const gaps: number[] = [];
+    const returned: number[] = [];
+    for (let tracker = 0; tracker < 20; tracker++) {
+      const own = stage.api.requests.filter((each) => each.tracker === String(tracker));
+      for (const [at, { fault }] of own.entries()) {
+        const next = own[at + 1];
+        if (!isRefused(fault) || next === undefined) continue;
+        gaps.push(next.at - own[at]!.at);
+        returned.push(next.at);
+      }
+    }
+    expect(gaps.length).toBeGreaterThanOrEqual(busy);
+    expect(Math.min(...gaps)).toBeGreaterThanOrEqual(1_990);
+    const most = fullest(returned, 50);
+    expect(most).toBeLessThanOrEqual(14);
     record({
       fault: 'Retry-After',
       load: '1,000 jobs, 20 trackers',
-      injected: `429 with Retry-After: ${header()}; the first of 20 came back after ${soonest} ms`,
+      injected: `429 with Retry-After as ${form}, of 2 s or little more: the first came back after ${Math.round(Math.min(...gaps))} ms, at most ${most} of them in any 50 ms`,
       rowsWrong: '0 of 1,000',
-      updatesLost: '0',
+      updatesLost: lostBy(trackers),
     });
   },
 );
+
+test('Retry-After is obeyed where a queue is tracked, too', async () => {
+  await using stage = await openStage();
+  const { onError } = stage.output;
+  const tracker = attachQueueTracking(stage.queue, stage.supabaseStore('queue'), { onError });
+  await tracker.flush();
+  const answers = () => stage.api.requests.filter(({ fault }) => typeof fault === 'object');
+  stage.api.answers((request) =>
+    request.method === 'POST' ? { status: 429, headers: { 'retry-after': '3' } } : 'pass',
+  );
+  const worker = stage.worker(async () => 1);
+  void worker.run();
+  for (let n = 0; n < 5; n++) await stage.queue.add('job', {}, { removeOnComplete: true });
+  await expect.poll(() => answers().length).toBeGreaterThanOrEqual(1);
+  await sleep(2_000);
+  expect(answers().length).toBe(1);
+  stage.api.answers('pass');
+  await tracker.close();
+});
 
 test('the first success drains at the full batch size', async () => {
   await using stage = await openStage();
@@ -171,6 +211,6 @@ test('the first success drains at the full batch size', async () => {
     load: '5,000 jobs',
     injected: `503 for ${tracker.stats().retried} writes; then all in ${writes} writes of up to 500`,
     rowsWrong: '0 of 5,000',
-    updatesLost: '0',
+    updatesLost: lostBy([tracker]),
   });
 });

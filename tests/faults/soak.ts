@@ -49,6 +49,7 @@ const rows = createRowCheck(targets);
 const takeSample = createSampler(scene);
 const samples: Sample[] = [];
 let requests = 0;
+let spoiled = 0;
 let renewed = 0;
 
 /** Two things end and begin anew while all else goes on. */
@@ -72,9 +73,12 @@ async function round(number: number): Promise<void> {
   const flushMs = performance.now() - beforeFlush;
   if (number % RECONCILE_EVERY === 0) {
     await rows.check();
+    for (const [key, what] of rows.wrong) console.error(`${key}: ${what}`);
     await rows.prune();
   }
-  requests += api.requests.splice(0).length;
+  const answered = api.requests.splice(0);
+  requests += answered.length;
+  spoiled += answered.filter(({ fault }) => fault !== 'pass').length;
   await sleep(Math.max(QUIET_MS, ROUND_MS - (performance.now() - start)));
   const sample = await takeSample();
   samples.push(sample);
@@ -115,12 +119,19 @@ console.log(table);
 console.log(`Trackers: ${JSON.stringify(totals)}; errors told: ${JSON.stringify(scene.errors)}`);
 console.log(
   `${renewed} times something began anew, ${scene.reconciled()} reconciliations; ${database.counts.cut} connections cut, ` +
-    `${database.counts.answersLost} answers lost, ${requests} requests to the API`,
+    `${database.counts.answersLost} answers lost, ${requests} requests to the API, of which ${spoiled} went wrong`,
 );
 faults.push(...[...rows.wrong].slice(0, 20).map(([key, what]) => `${key}: ${what}`), ...strays);
 if (rows.wrong.size > 0) faults.push(`${rows.wrong.size} rows are wrong`);
 if (totals.refused + totals.dropped + totals.pending > 0)
   faults.push(`updates were lost: ${JSON.stringify(totals)}`);
+// A run in which nothing broke shows nothing.
+for (const [what, count] of Object.entries({
+  ...database.counts,
+  spoiled,
+  retried: totals.retried,
+}))
+  if (count === 0) faults.push(`no fault came to anything: ${what} is 0`);
 for (const fault of faults) console.error(fault);
 console.log(faults.length > 0 ? 'FAILED' : 'Nothing leaks, and every row is right.');
 if (faults.length === 0) process.exitCode = 0;

@@ -17,18 +17,30 @@ export type HttpFault =
       readonly body?: string;
     };
 
+export interface HttpRequest {
+  /** When it came, by `performance.now()`. */
+  readonly at: number;
+  /** Who sent it, by the header `x-tracker`. */
+  readonly tracker: string | undefined;
+  /** What became of it. */
+  readonly fault: HttpFault;
+}
+
 /** A proxy before an HTTP API that answers in the API's place, or spoils its answers. */
 export interface HttpProxy extends AsyncDisposable {
   readonly url: string;
   /** Sets what becomes of each request from now on. */
   answers(fault: HttpFault | ((request: IncomingMessage) => HttpFault)): void;
-  /** Each request so far: when it came, by `performance.now()`, how long its body was, and what became of it. */
-  readonly requests: { readonly at: number; readonly length: number; readonly fault: HttpFault }[];
+  /** Each request so far. */
+  readonly requests: HttpRequest[];
+  /** How many of those that hang are still waited for. */
+  readonly waitedFor: () => number;
 }
 
 export async function startHttpProxy(api: string): Promise<HttpProxy> {
   let faultOf: (request: IncomingMessage) => HttpFault = () => 'pass';
-  const requests: { at: number; length: number; fault: HttpFault }[] = [];
+  const requests: HttpRequest[] = [];
+  let waitedFor = 0;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const at = performance.now();
@@ -36,8 +48,12 @@ export async function startHttpProxy(api: string): Promise<HttpProxy> {
     for await (const piece of request) pieces.push(piece as Buffer);
     const body = Buffer.concat(pieces);
     const fault = faultOf(request);
-    requests.push({ at, length: body.length, fault });
-    if (fault === 'hang') return;
+    requests.push({ at, tracker: request.headers['x-tracker']?.toString(), fault });
+    if (fault === 'hang') {
+      waitedFor += 1;
+      response.on('close', () => (waitedFor -= 1));
+      return;
+    }
     if (typeof fault === 'object') {
       response.writeHead(fault.status, fault.headers);
       response.end(fault.body);
@@ -73,6 +89,7 @@ export async function startHttpProxy(api: string): Promise<HttpProxy> {
   return {
     url: `http://127.0.0.1:${port}`,
     requests,
+    waitedFor: () => waitedFor,
     answers(fault) {
       faultOf = typeof fault === 'function' ? fault : () => fault;
     },

@@ -8,7 +8,12 @@ export class Output {
   readonly errors: JobStatusError[] = [];
   readonly #counts = new Map<string, number>();
 
-  /** Takes in what is no error of ours, such as a child's output or a row. */
+  /** Takes in a piece of what a child prints, which may end anywhere. */
+  addPiece(text: string): void {
+    this.#text += text;
+  }
+
+  /** Takes in what is no error of ours, such as a row. */
   add(said: unknown): void {
     this.#text += `${typeof said === 'string' ? said : inspect(said, { depth: 10 })}\n`;
   }

@@ -25,8 +25,8 @@ export interface Stage extends AsyncDisposable {
   readonly store: PostgresStatusStore;
   /** A pool that goes through the proxy. */
   pool(config?: PoolConfig): Pool;
-  /** A store of the API, through its proxy. */
-  supabaseStore(): SupabaseStatusStore;
+  /** A store of the API, through its proxy. @param tracker whose, as its requests are marked */
+  supabaseStore(tracker?: string): SupabaseStatusStore;
   /** A worker in this process, which does not run yet. */
   worker(process: Processor, options?: Partial<WorkerOptions>): Worker;
   /** All that is told, printed or stored here. That it holds no credential is checked at the end. */
@@ -36,9 +36,10 @@ export interface Stage extends AsyncDisposable {
 export async function openStage(): Promise<Stage> {
   const { redis, connectionString, supabaseUrl, secretKey } = inject('parts');
   const server = new URL(connectionString);
-  const database = await startTcpProxy(Number(server.port));
+  const database = await startTcpProxy(Number(server.port || 5432), server.hostname);
   const api = await startHttpProxy(supabaseUrl);
   const through = new URL(connectionString);
+  through.hostname = '127.0.0.1';
   through.port = String(database.port);
   const name = `faults-${randomUUID()}`;
   const queue = new Queue(name, { connection: redis });
@@ -62,9 +63,12 @@ export async function openStage(): Promise<Stage> {
     api,
     store,
     pool: (config) => openedPool(through.href, config),
-    supabaseStore: () =>
+    supabaseStore: (tracker = '') =>
       new SupabaseStatusStore(
-        createClient(api.url, secretKey, { realtime: { transport: WebSocket as never } }),
+        createClient(api.url, secretKey, {
+          realtime: { transport: WebSocket as never },
+          global: { headers: { 'x-tracker': tracker } },
+        }),
       ),
     worker(process, options) {
       const worker = new Worker(name, process, { connection: redis, autorun: false, ...options });
@@ -74,7 +78,10 @@ export async function openStage(): Promise<Stage> {
     },
     output,
     async [Symbol.asyncDispose]() {
-      for (const each of open) await each.close();
+      // A test that failed while something was broken must not wait for it.
+      api.answers('pass');
+      await database.pass();
+      await Promise.all(open.map((each) => each.close()));
       await output.addRows(store, name);
       await queue.obliterate({ force: true });
       await queue.close();

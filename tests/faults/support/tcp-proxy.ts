@@ -24,26 +24,29 @@ export interface TcpProxy extends AsyncDisposable {
    * The request reaches the server and is done; its answer is lost, and the connection ends.
    *
    * @param request what the request's bytes must match
-   * @param share of those that match, from 0 to 1
+   * @param every how many of those that match it befalls one. @default 1
    */
-  loseAnswers(request: RegExp, share?: number): void;
+  loseAnswers(request: RegExp, every?: number): void;
   /** What was done to connections so far. */
   readonly counts: { cut: number; answersLost: number };
 }
 
-/** @param target the port on loopback that it leads to */
-export async function startTcpProxy(target: number): Promise<TcpProxy> {
+/** @param target the port that it leads to. @param host its host. @default loopback */
+export async function startTcpProxy(target: number, host = '127.0.0.1'): Promise<TcpProxy> {
   const sockets = new Set<readonly [client: Socket, server: Socket]>();
   const counts = { cut: 0, answersLost: 0 };
   let leadsTo = target;
   let isStalled = false;
   let delayMs = 0;
-  let losing: { request: RegExp; share: number } | undefined;
+  let losing: { request: RegExp; every: number } | undefined;
+  let matches = 0;
 
   const proxy = createServer((client) => {
-    const server = connect(leadsTo, '127.0.0.1');
+    const server = connect(leadsTo, host);
     const pair = [client, server] as const;
     let isAnswerLost = false;
+    /** When the last piece that was delayed is due: none overtakes another. */
+    let dueAt = 0;
     sockets.add(pair);
     const end = () => {
       sockets.delete(pair);
@@ -52,16 +55,20 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     };
     for (const socket of pair) socket.setNoDelay(true).on('error', end).on('close', end);
     client.on('data', (bytes) => {
-      if (losing?.request.test(bytes.toString('latin1')) && Math.random() < losing.share)
-        isAnswerLost = true;
+      if (losing?.request.test(bytes.toString('latin1')))
+        isAnswerLost = matches++ % losing.every === 0;
       server.write(bytes);
     });
     server.on('data', (bytes) => {
       if (isAnswerLost) {
         counts.answersLost += 1;
         end();
-      } else if (delayMs === 0) client.write(bytes);
-      else setTimeout(() => client.destroyed || client.write(bytes), delayMs);
+        return;
+      }
+      const now = performance.now();
+      dueAt = Math.max(dueAt, now + delayMs);
+      if (dueAt <= now) client.write(bytes);
+      else setTimeout(() => client.destroyed || client.write(bytes), dueAt - now);
     });
     if (isStalled) for (const socket of pair) socket.pause();
   });
@@ -115,8 +122,8 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
     slowDown(ms) {
       delayMs = ms;
     },
-    loseAnswers(request, share = 1) {
-      losing = { request, share };
+    loseAnswers(request, every = 1) {
+      losing = { request, every };
     },
     async [Symbol.asyncDispose]() {
       if (proxy.listening) proxy.close();

@@ -1,11 +1,9 @@
 // A worker under load in a process of its own, tracked or not, which measures itself:
 // node --expose-gc tracked-worker.ts <task, JSON>. It is told what to do, and answers, over IPC.
 
-import { createClient } from '@supabase/supabase-js';
 import { Worker } from 'bullmq';
 import { attachStatusTracking, type TrackingOptions } from 'bullmq-job-status';
 import { PostgresStatusStore } from 'bullmq-job-status/postgres';
-import { SupabaseStatusStore } from 'bullmq-job-status/supabase';
 import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
@@ -15,14 +13,9 @@ import type { RedisConnection } from '../../parts/index.ts';
 export interface Task {
   readonly queue: string;
   readonly redis: RedisConnection;
-  /** Where it is tracked into; untracked without. */
-  readonly store?:
-    { readonly databaseUrl: string } | { readonly url: string; readonly key: string };
-  readonly options?: Pick<
-    TrackingOptions,
-    'maxPending' | 'backoff' | 'writeTimeoutMs' | 'flushTimeoutMs'
-  >;
-  readonly concurrency?: number;
+  /** Of the database that it is tracked into; untracked without. */
+  readonly databaseUrl?: string;
+  readonly options?: Pick<TrackingOptions, 'maxPending'>;
   /** How long a job takes, in ms. */
   readonly jobMs: number;
   /** How many jobs there will be at most: their data are numbered below it. */
@@ -46,12 +39,14 @@ export interface Reading {
   /** Since the start: jobs of which `completed` came more than once. */
   readonly repeated: number;
   readonly unhandled: number;
+  /** Updates told as given up, and how many of them were of jobs that had ended. */
+  readonly told: { readonly updates: number; readonly ends: number };
 }
 
 const task = JSON.parse(process.argv[2] ?? '{}') as Task;
 const worker = new Worker(task.queue, () => sleep(task.jobMs), {
   connection: task.redis,
-  concurrency: task.concurrency ?? 50,
+  concurrency: 50,
   autorun: false,
 });
 worker.on('error', (error) => console.log(inspect(error, { depth: 10 })));
@@ -60,6 +55,7 @@ const seen = new Uint8Array(task.jobs);
 let repeated = 0;
 let unhandled = 0;
 const errors: Record<string, number> = {};
+const told = { updates: 0, ends: 0 };
 const took = createHistogram();
 worker.on('completed', ({ data, timestamp, finishedOn = 0 }) => {
   took.record(Math.max(1, finishedOn - timestamp));
@@ -73,22 +69,25 @@ for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
   });
 }
 
-const { store } = task;
+const { databaseUrl } = task;
 const tracker =
-  store &&
-  attachStatusTracking(
-    worker,
-    'databaseUrl' in store
-      ? new PostgresStatusStore(new Pool({ connectionString: store.databaseUrl }))
-      : new SupabaseStatusStore(createClient(store.url, store.key)),
-    {
-      ...task.options,
-      onError(error) {
-        errors[error.code] = (errors[error.code] ?? 0) + 1;
-        console.log(inspect(error, { depth: 10 }));
-      },
-    },
-  );
+  databaseUrl === undefined
+    ? undefined
+    : attachStatusTracking(
+        worker,
+        new PostgresStatusStore(new Pool({ connectionString: databaseUrl })),
+        {
+          ...task.options,
+          onError(error, updates) {
+            if (error.code === 'ERR_UPDATES_DROPPED') {
+              told.updates += updates.length;
+              told.ends += updates.filter(({ status }) => status === 'completed').length;
+            }
+            errors[error.code] = (errors[error.code] ?? 0) + 1;
+            console.log(inspect(error, { depth: 10 }));
+          },
+        },
+      );
 
 function read(): Reading {
   globalThis.gc?.();
@@ -104,6 +103,7 @@ function read(): Reading {
     errors,
     repeated,
     unhandled,
+    told,
   };
   took.reset();
   return reading;

@@ -10,17 +10,20 @@ export interface WorkerProcess extends AsyncDisposable {
   read(): Promise<Reading>;
   /** As `worker.close()`; resolves once the process has ended. */
   close(): Promise<void>;
-  kill(signal: NodeJS.Signals): Promise<void>;
 }
 
 /** Starts one; what it prints goes to the output. */
 export async function startWorkerProcess(task: Task, output: Output): Promise<WorkerProcess> {
   const program = fileURLToPath(new URL('tracked-worker.ts', import.meta.url));
   const child = fork(program, [JSON.stringify(task)], { execArgv: ['--expose-gc'], stdio: 'pipe' });
-  const exited = once(child, 'exit');
-  child.stdout?.on('data', (text: Buffer) => output.add(String(text)));
-  child.stderr?.on('data', (text: Buffer) => output.add(String(text)));
-  await once(child, 'message');
+  const exited = once(child, 'close');
+  child.stdout?.on('data', (text: Buffer) => output.addPiece(String(text)));
+  child.stderr?.on('data', (text: Buffer) => output.addPiece(String(text)));
+  const died = exited.then(() => {
+    throw new Error('The worker ended before it was ready');
+  });
+  await Promise.race([once(child, 'message'), died]);
+  died.catch(() => {});
   return {
     async read() {
       const answer = once(child, 'message');
@@ -30,10 +33,6 @@ export async function startWorkerProcess(task: Task, output: Output): Promise<Wo
     },
     async close() {
       child.send('close');
-      await exited;
-    },
-    async kill(signal) {
-      child.kill(signal);
       await exited;
     },
     async [Symbol.asyncDispose]() {
