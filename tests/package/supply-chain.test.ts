@@ -75,10 +75,13 @@ describe('how it is published', () => {
   });
 
   test('by the identity of the release workflow: there is no token of npm to steal', () => {
-    const release = workflows.get('release.yml') ?? '';
-    expect(below('permissions', release.slice(release.indexOf('jobs:')))).toContain(
-      'id-token: write',
-    );
+    const [tests = '', release = ''] = (workflows.get('release.yml') ?? '').split('\n  release:\n');
+    expect(below('permissions', release)).toContain('id-token: write');
+    // Which is not in reach of what the tests run, nor is anything released without them.
+    expect(release).toContain('needs: test\n');
+    expect(release).not.toMatch(/npm (?:test|audit)/);
+    expect(tests).toContain('npm test\n');
+    expect(tests).not.toContain(': write');
     for (const [name, text] of workflows) {
       const secrets = [...text.matchAll(/secrets\.(\w+)/g)].map(([, secret]) => secret);
       const expected = name === 'release.yml' ? ['GITHUB_TOKEN'] : [];
@@ -103,6 +106,8 @@ describe('what the workflows may do', () => {
         granted.filter((each) => each !== undefined),
         name,
       ).toEqual([name === 'release.yml' ? 'permissions: {}' : 'contents: read']);
+      // A step that fails is not passed over.
+      expect(text, name).not.toMatch(/continue-on-error|\|\| true/);
       if (!/^ {2}pull_request/m.test(header)) continue;
       expect(header, name).not.toContain('pull_request_target');
       expect(jobs, name).not.toMatch(/^\s*permissions:/m);
