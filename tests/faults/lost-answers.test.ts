@@ -89,7 +89,8 @@ test.each<
   }
   const { retried } = tracker.stats();
   expect(lost(stage)).toBeGreaterThan(5);
-  expect(retried).toBeGreaterThanOrEqual(lost(stage) - 1);
+  // A few may have been answers to reads.
+  expect(retried).toBeGreaterThan(0.9 * lost(stage) - 1);
   record({
     fault: 'answers lost after the write',
     load: `${JOBS} jobs with retries and progress, ${what}`,

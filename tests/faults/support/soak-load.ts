@@ -53,6 +53,11 @@ export interface Target {
   readonly store: () => StatusStore;
   /** Straight to the same rows, past all faults. */
   readonly rows: Required<Omit<StatusStore, 'close'>>;
+  /**
+   * When the last reconciliation but one began that went well, in ms since 1970; 0 before. A job whose row had
+   * changed before that was over by the last.
+   */
+  readonly healedBefore: () => number;
   /** Whether the queue is tracked: only then do jobs have rows that never run. */
   readonly isQueueTracked: boolean;
   /** How many jobs were added: each must have a row. */

@@ -3,8 +3,8 @@ import { isFinished } from '../../../src/phase.ts';
 import { broken } from '../../../src/testing/law.ts';
 import { KINDS, type Expected, type Target } from './soak-load.ts';
 
-/** How long a row may be unfinished after its last change: until `reconcile` has come by, and come again. */
-const HEALED_WITHIN_MS = 150_000;
+/** How long before a reconciliation a row must have changed to be looked at, and as much again to be sure. */
+const SETTLED_MS = 20_000;
 
 /** Rows that ended longer ago go, so that the tables stay small. */
 const KEPT_MS = 90_000;
@@ -30,7 +30,7 @@ export function createRowCheck(targets: readonly Target[]): RowCheck {
       const page = await rows.list({ queue: queue.name, limit: 1_000, cursor });
       for (const row of page.items) {
         count += 1;
-        const faults = faultsOf(row, isEnd);
+        const faults = faultsOf(row, isEnd ? Infinity : target.healedBefore());
         if (faults.length > 0) wrong.set(`${row.queue} ${row.jobId}`, faults.join('; '));
       }
       cursor = page.nextCursor ?? undefined;
@@ -56,12 +56,16 @@ export function createRowCheck(targets: readonly Target[]): RowCheck {
   };
 }
 
-/** What is wrong with a row of a job that had the time to end. */
-function faultsOf(row: JobStatus, isEnd: boolean): string[] {
+/**
+ * What is wrong with a row of a job that had the time to end.
+ *
+ * @param healedBefore rows that changed before this time, in ms since 1970, are no longer unfinished
+ */
+function faultsOf(row: JobStatus, healedBefore: number): string[] {
   const faults = broken(row);
   if (!isFinished(row.status)) {
-    const isLate = Date.now() - row.updatedAt.getTime() > HEALED_WITHIN_MS;
-    return isEnd || isLate ? [...faults, `${row.name} is ${row.status} still`] : faults;
+    const isLate = row.updatedAt.getTime() < healedBefore - SETTLED_MS;
+    return isLate ? [...faults, `${row.name} is ${row.status} still`] : faults;
   }
   const { ends, attempts }: Expected = KINDS[row.name as keyof typeof KINDS];
   const said = `${row.name} is ${row.status} after ${row.attempt} attempts`;

@@ -86,6 +86,8 @@ export async function openScene() {
     const newWorker = () =>
       watched(new Worker(queue.name, processJob, { connection, concurrency: 50, autorun: false }));
     let worker = newWorker();
+    /** When the last two reconciliations began that went well. */
+    let [healedBefore, healedLast] = [0, 0];
     let store = createStore();
     let tracker = attachStatusTracking(worker, store, options);
 
@@ -94,6 +96,19 @@ export async function openScene() {
       store: () => store,
       emitters: (): EventEmitter[] => [queue, worker],
       trackers: () => [tracker],
+      healedBefore: () => healedBefore,
+      /** As a program does it every few minutes; where a fault keeps it from it, the next time does. */
+      async reconcile(olderThan: number) {
+        const start = Date.now();
+        try {
+          await reconcile(queue, store, { olderThan, onError: options.onError });
+        } catch (error) {
+          counted(error);
+          return;
+        }
+        reconciled += 1;
+        [healedBefore, healedLast] = [healedLast, start];
+      },
       start: () => void worker.run(),
       /** Tracks the worker into a store anew, which begins before the old one ends: no event is missed. */
       async reattach() {
@@ -165,12 +180,8 @@ export async function openScene() {
       },
       untracked.reattach,
     ],
-    /** As a program does it every few minutes; where a fault keeps it from it, the next time does. */
     async reconcile(olderThan: number) {
-      const { onError } = options;
-      const run = ({ queue, store }: (typeof lanes)[number]) =>
-        reconcile(queue, store(), { olderThan, onError }).then(() => (reconciled += 1), counted);
-      await Promise.all(lanes.map(run));
+      await Promise.all(lanes.map((lane) => lane.reconcile(olderThan)));
     },
     async flush() {
       await Promise.all(all().map((tracker) => tracker.flush().catch(counted)));
