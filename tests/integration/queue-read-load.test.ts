@@ -90,7 +90,7 @@ describe('a thousand jobs are one request', () => {
       const [, source, command] = /^\+\S+ \[\d+ (\S+)\] "(\w+)"/.exec(line) ?? [];
       if (source !== undefined && source !== 'lua') sent.push(String(command).toLowerCase());
     });
-    monitor.write('MONITOR\r\n');
+    monitor.write(`AUTH ${redis.connection.password}\r\nMONITOR\r\n`);
     await once(monitor, 'data');
     /** What was sent since it was last asked, up to a mark. */
     const requests = async () => {

@@ -6,6 +6,7 @@ import {
   reconcile,
 } from 'bullmq-job-status';
 import { Redis } from 'ioredis';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { startRedis } from '../parts/index.ts';
 import { FakeStore } from '../support/fake-store.ts';
@@ -145,8 +146,11 @@ describe('what it costs', () => {
     await tracker.flush();
     const reads = await countReads(stage.queue);
     const end = performance.now() + 1_000;
-    while (performance.now() < end) await stage.queue.add('job', {});
-    // Each look reads what has happened, and the jobs that it happened to.
+    while (performance.now() < end) {
+      await stage.queue.add('job', {});
+      await sleep(1);
+    }
+    // Each look reads what has happened, and the jobs that it happened to: fewer than a piece of them.
     expect(reads()).toBeLessThanOrEqual(2 * 13);
   });
 

@@ -17,7 +17,8 @@ describe('redis', () => {
   test('starts one on a port of its own, as BullMQ wants it', async () => {
     await using part = await startRedis();
     expect(part.version).toMatch(/^(?:redis|valkey) \d+\.\d+/);
-    expect(part.url).toBe(`redis://127.0.0.1:${part.connection.port}`);
+    const { password, port } = part.connection;
+    expect(part.url).toBe(`redis://:${password}@127.0.0.1:${port}`);
 
     const client = new Redis(part.connection);
     await client.set('key', 'value');
