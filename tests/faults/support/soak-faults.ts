@@ -16,7 +16,7 @@ const DATABASE_FAULTS: readonly ((proxy: TcpProxy) => void | Promise<void>)[] = 
   },
   (proxy) => proxy.stall(),
   (proxy) => proxy.slowDown(150),
-  (proxy) => proxy.loseAnswers(/./s, 0.3),
+  (proxy) => proxy.loseAnswers(/./s, 3),
   (proxy) => proxy.refuse(),
 ];
 
