@@ -80,7 +80,12 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
     return closing;
   }
 
-  return { flush: () => batcher.flush(), close, stats: batcher.stats, [Symbol.asyncDispose]: close };
+  return {
+    flush: () => batcher.flush(),
+    close,
+    stats: batcher.stats,
+    [Symbol.asyncDispose]: close,
+  };
 }
 
 /** Whether an event tells something of a job; all others pass unread. */
