@@ -21,6 +21,8 @@ async function refusingStore(reason: string) {
   const url = await createDatabase(connectionString, `poison_${randomUUID().slice(0, 8)}`);
   await runSql(url, `${migrationSql()}; ${reason}`);
   const pool = openPool(url);
+  let connections = 0;
+  pool.on('connect', () => void (connections += 1));
   const store = new PostgresStatusStore(pool);
   let writes = 0;
   const counted: StatusStore = {
@@ -34,6 +36,7 @@ async function refusingStore(reason: string) {
     store,
     counted,
     writes: () => writes,
+    connections: () => connections,
     [Symbol.asyncDispose]: () => pool.end(),
   };
 }
@@ -87,6 +90,8 @@ test.each<[string, string, { name: string; jobId?: string; data?: object }, RegE
     });
     // The batch, and its two halves, down to the one: log2(500) = 9 times.
     expect(refusing.writes()).toBeLessThanOrEqual(1 + 2 * 9);
+    // A connection on which Postgres has answered is as good as before.
+    expect(refusing.connections()).toBeLessThanOrEqual(2);
     record({
       fault: 'one update in 500 that the database refuses',
       load: '500 jobs in one batch',
