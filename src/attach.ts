@@ -40,8 +40,8 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
     throw new JobStatusError('ERR_ALREADY_ATTACHED', message);
   }
   const source = { queue, worker: toText(worker.opts?.name || worker.id) };
-  const tracker = createTracker(source, store, resolved);
-  const { observe, report, batcher } = tracker;
+  const tracker = createTracker(source, store, resolved, (job) => watch?.started(job));
+  const { observe, report } = tracker;
   const reader = createQueueReader(worker);
   const watch = reader && createWorkerWatch(worker, reader, tracker);
   let closing: Promise<void> | undefined;
@@ -55,11 +55,10 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
       // Older BullMQ 5 emits `failed` with no job, where a stalled one is gone.
       if (!isJobEvent(event) || typeof job !== 'object' || !job) return;
       observe({ type: event, value }, job as TrackableJob);
-      // A job that ran before tracking began is known from its first word on.
-      if (event === 'active' || event === 'progress') watch?.started(job as TrackableJob);
       if (event === 'completed' || event === 'failed') watch?.ended(job as TrackableJob);
     },
     onClosing() {
+      tracker.tellUnderWay();
       watch?.closing();
       return undefined;
     },
@@ -72,7 +71,7 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
   // Untapped only once it has flushed: whoever closes the worker meanwhile waits too.
   function close(): Promise<void> {
     closing ??= Promise.resolve(watch?.close())
-      .then(() => batcher.close())
+      .then(() => tracker.close())
       .finally(() => {
         tracker.end();
         untap();
@@ -81,9 +80,9 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
   }
 
   return {
-    flush: () => batcher.flush(),
+    flush: () => tracker.flush(),
     close,
-    stats: batcher.stats,
+    stats: tracker.stats,
     [Symbol.asyncDispose]: close,
   };
 }

@@ -21,7 +21,10 @@ export type BatcherOptions = Pick<
 
 /** How delivery stands. Counts run from the start of tracking. */
 export interface TrackerStats {
-  /** Jobs whose newest update is not stored yet, those of the write under way among them. */
+  /**
+   * Jobs whose newest update is not stored yet, those of the write under way among them; twice one that has
+   * started again before its last attempt's end is stored.
+   */
   readonly pending: number;
   /** Updates stored, after coalescing. */
   readonly written: number;
@@ -64,8 +67,8 @@ const MAX_REST_MS = 3_600_000;
 /** The longest rest while somebody flushes. */
 const MAX_REST_IN_FLUSH_MS = 250;
 
-/** How many times `flushIntervalMs` updates wait at most for a store that is slow. */
-const MAX_GATHERING = 5;
+/** How many times `flushIntervalMs` updates wait at most for a store that is slow, or for their job's end. */
+export const MAX_GATHERING = 5;
 
 /**
  * Many jobs in a write, one write at a time:

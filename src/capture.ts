@@ -15,56 +15,75 @@ export interface Capture {
   hookFailed(hook: 'filter' | 'redact' | 'metadata', thrown: unknown): void;
 }
 
-/** The values of one job, as a snapshot takes them. */
+/** The values of one job, on their way into a snapshot. */
 export interface Values {
-  take(field: CapturedField, value: unknown): JsonValue;
-  /** A redacted error may be any value; what is stored has an error's shape. */
-  takeError(error: JobError | null): JobError | null;
-  takeMetadata(): { readonly [key: string]: JsonValue } | null;
-  altered(): Alterations | null;
+  readonly job: TrackableJob;
+  readonly capture: Capture;
+  /** What had to be altered so far; complete once all are taken. */
+  altered: Alterations | null;
 }
 
-/** Redacts and copies a job's values, and remembers what had to be altered. */
-export function valuesOf(job: TrackableJob, capture: Capture, before?: Alterations | null): Values {
-  const altered: { [field in CapturedField]?: readonly Alteration[] } = { ...before };
+/** @param altered what is altered in those values that are not taken anew */
+export function valuesOf(
+  job: TrackableJob,
+  capture: Capture,
+  altered: Alterations | null = null,
+): Values {
+  return { job, capture, altered };
+}
 
-  function take(field: CapturedField, value: unknown): JsonValue {
-    delete altered[field];
-    if (!capture.fields[field] || value === undefined || value === null) return null;
-    return hook('redact', field, () => {
-      const redacted = atOnce(capture.redact(value, field, job));
-      const storable = toStorable(redacted, capture.maxValueLength);
-      if (storable.altered.length > 0) altered[field] = storable.altered;
-      return storable.value;
-    });
+/** Redacts and copies a value, and notes what had to be altered. */
+export function takeValue(values: Values, field: CapturedField, value: unknown): JsonValue {
+  const { capture, job } = values;
+  note(values, field, []);
+  if (!capture.fields[field] || value === undefined || value === null) return null;
+  try {
+    const redacted = atOnce(capture.redact(value, field, job));
+    const storable = toStorable(redacted, capture.maxValueLength);
+    note(values, field, storable.altered);
+    return storable.value;
+  } catch (thrown) {
+    return hookFailed(values, 'redact', field, thrown);
   }
+}
 
-  /** Runs the user's code; what it throws is told, and costs the value only. */
-  function hook<T>(name: 'redact' | 'metadata', field: CapturedField, run: () => T): T | null {
-    try {
-      return run();
-    } catch (thrown) {
-      capture.hookFailed(name, thrown);
-      altered[field] = ['hook-failed'];
-      return null;
-    }
+/** A redacted error may be any value; what is stored has an error's shape. */
+export function takeError(values: Values, error: JobError | null): JobError | null {
+  const value = takeValue(values, 'error', error);
+  return value === null ? null : toJobError(isRecord(value) ? value : { message: value });
+}
+
+export function takeMetadata(values: Values): { readonly [key: string]: JsonValue } | null {
+  try {
+    const metadata = atOnce(values.capture.metadata(values.job));
+    const value = takeValue(values, 'metadata', metadata);
+    if (value === null || isRecord(value)) return value;
+    throw new TypeError(`expected an object, got ${kindOf(metadata)}`);
+  } catch (thrown) {
+    return hookFailed(values, 'metadata', 'metadata', thrown);
   }
+}
 
-  return {
-    take,
-    takeError(error) {
-      const value = take('error', error);
-      return value === null ? null : toJobError(isRecord(value) ? value : { message: value });
-    },
-    takeMetadata: () =>
-      hook('metadata', 'metadata', () => {
-        const metadata = atOnce(capture.metadata(job));
-        const value = take('metadata', metadata);
-        if (value === null || isRecord(value)) return value;
-        throw new TypeError(`expected an object, got ${kindOf(metadata)}`);
-      }),
-    altered: () => (Object.keys(altered).length > 0 ? altered : null),
-  };
+/** What the user's code throws is told, and costs the value only. */
+function hookFailed(
+  values: Values,
+  hook: 'redact' | 'metadata',
+  field: CapturedField,
+  thrown: unknown,
+): null {
+  values.capture.hookFailed(hook, thrown);
+  note(values, field, ['hook-failed']);
+  return null;
+}
+
+/** Notes why a value is not the job's own; with no reason, that it is. */
+function note(values: Values, field: CapturedField, why: readonly Alteration[]): void {
+  if (why.length > 0) {
+    values.altered = { ...values.altered, [field]: why };
+  } else if (values.altered?.[field] !== undefined) {
+    const { [field]: _gone, ...others } = values.altered;
+    values.altered = Object.keys(others).length > 0 ? others : null;
+  }
 }
 
 /** What a hook of yours gave, which is needed now: the `Job` it speaks of moves on. */

@@ -40,7 +40,7 @@ export interface TrackingOptions<Job = unknown> {
   readonly redact?: ((value: unknown, field: CapturedField, job: Job) => unknown) | undefined;
 
   /**
-   * Ids of your own to find rows by: tenant, user, course. Called at each transition, so keep it cheap;
+   * Ids of your own to find rows by: tenant, user, course. Called for each snapshot, so keep it cheap;
    * it must answer at once, with a plain object or nothing.
    *
    * @example metadata: (job) => ({ organizationId: job.data.organizationId })
@@ -52,8 +52,9 @@ export interface TrackingOptions<Job = unknown> {
 
   /**
    * How long an update waits for others to share its write, in ms: 0 to 60,000. While writes are slow
-   * it is twice as long as the last one took, up to five times this. It is also what short jobs save:
-   * a start and an end that meet while they wait are one row of one write.
+   * it is twice as long as the last one took, up to five times this. A start, and progress, waits five
+   * times this before (a second at most), and with it all others of jobs that run: a job that has ended by
+   * then is one row of one write.
    *
    * @default 10
    */

@@ -30,9 +30,9 @@ export interface PendingUpdates {
  * their truth is still to come.
  */
 export function createPendingUpdates(maxSize: number): PendingUpdates {
-  const entries = new Map<string, PendingUpdate>();
+  let entries = new Map<string, PendingUpdate>();
   /** Keys of the entries that are not finished, in the same order: those to give up first. */
-  const unfinished = new Set<string>();
+  let unfinished = new Set<string>();
 
   function remove(key: string): PendingUpdate | undefined {
     const entry = entries.get(key);
@@ -45,6 +45,14 @@ export function createPendingUpdates(maxSize: number): PendingUpdates {
     if (entries.size <= maxSize) return undefined;
     const [first = ''] = unfinished.size > 0 ? unfinished : entries.keys();
     return remove(first);
+  }
+
+  /** New maps cost nothing; what ever stood in a long-lived one outlives its first garbage collections. */
+  function takeAll(): PendingUpdate[] {
+    const taken = [...entries.values()];
+    entries = new Map();
+    unfinished = new Set();
+    return taken;
   }
 
   return {
@@ -61,6 +69,7 @@ export function createPendingUpdates(maxSize: number): PendingUpdates {
       return { coalesced: waiting !== undefined, evicted: evict() };
     },
     take(count) {
+      if (count >= entries.size) return takeAll();
       const taken: PendingUpdate[] = [];
       for (const key of entries.keys()) {
         if (taken.length === count) break;

@@ -1,5 +1,5 @@
 import type { TrackableJob } from './bullmq.ts';
-import { keptError, valuesOf, type Capture } from './capture.ts';
+import { keptError, takeError, takeValue, valuesOf, type Capture } from './capture.ts';
 import { firstChildren } from './merge.ts';
 import { isFinished, phaseOf } from './phase.ts';
 import { toCount, toTime } from './readings.ts';
@@ -123,10 +123,13 @@ export function snapshotOfEnd(
     removedFrom: null,
     attempt: Math.max(1, wasQueued ? row.attempt + 1 : row.attempt),
     attemptsMade: row.attemptsMade + 1,
-    result: values.take('result', status === 'completed' ? value : null),
-    error: values.takeError(status === 'failed' ? { name: 'Error', message: String(value) } : null),
+    result: takeValue(values, 'result', status === 'completed' ? value : null),
+    error: takeError(
+      values,
+      status === 'failed' ? { name: 'Error', message: String(value) } : null,
+    ),
     worker: wasQueued ? null : row.worker,
-    altered: values.altered(),
+    altered: values.altered,
     delayedUntil: null,
     cancellation: wasQueued ? null : row.cancellation,
     processedOn: wasQueued ? null : row.processedOn,

@@ -44,7 +44,7 @@ export function attachQueueTracking<Queue extends TrackableQueue>(
   }
   const reader = readerOf(queue);
   const tracker = createTracker({ queue: key, worker: null }, store, resolved);
-  const { batcher, report } = tracker;
+  const { report } = tracker;
   const watch = watchQueue(key, queue, reader, tracker);
   let closing: Promise<void> | undefined;
 
@@ -61,7 +61,7 @@ export function attachQueueTracking<Queue extends TrackableQueue>(
   function end(): Promise<void> {
     closing ??= watch
       .close()
-      .then(() => batcher.close())
+      .then(() => tracker.close())
       .finally(() => {
         tracker.end();
         untap();
@@ -91,10 +91,10 @@ export function attachQueueTracking<Queue extends TrackableQueue>(
   return {
     async flush() {
       await look();
-      await batcher.flush();
+      await tracker.flush();
     },
     close,
-    stats: batcher.stats,
+    stats: tracker.stats,
     [Symbol.asyncDispose]: close,
   };
 }

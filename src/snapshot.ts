@@ -1,5 +1,15 @@
 import { queueKey, type TrackableJob } from './bullmq.ts';
-import { keptError, nameIn, toJobError, valuesOf, type Capture, type Values } from './capture.ts';
+import {
+  keptError,
+  nameIn,
+  takeError,
+  takeMetadata,
+  takeValue,
+  toJobError,
+  valuesOf,
+  type Capture,
+  type Values,
+} from './capture.ts';
 import { isFinished } from './phase.ts';
 import { isTime, MAX_TIME, toCount, toTime } from './readings.ts';
 import { toText } from './storable.ts';
@@ -10,6 +20,8 @@ export interface JobEvent {
   readonly type: 'active' | 'progress' | 'completed' | 'failed';
   /** What its listeners get after the job: the progress, the result, or the error. */
   readonly value?: unknown;
+  /** The error of a job that runs, where it was read sooner than the job is. */
+  readonly keptError?: JobError | null;
 }
 
 /** Where and when a job was seen. */
@@ -30,7 +42,7 @@ export interface Observation {
  * @returns `undefined` where the event says nothing new: progress of a job whose end nobody saw
  */
 export function snapshotOf(
-  { type, value }: JobEvent,
+  { type, value, keptError: kept }: JobEvent,
   job: TrackableJob,
   at: Observation,
   capture: Capture,
@@ -41,9 +53,9 @@ export function snapshotOf(
     // attempt's story (a falsy result is lost on it); then the last snapshot, with this, is the truth.
     if (previous !== undefined) {
       const values = valuesOf(job, capture, previous.altered);
-      const progress = values.take('progress', value);
+      const progress = takeValue(values, 'progress', value);
       const observed = { updatedAt: new Date(at.now), sequence: at.sequence };
-      return { ...previous, ...observed, progress, altered: values.altered() };
+      return { ...previous, ...observed, progress, altered: values.altered };
     }
     if (isTime(job.finishedOn)) return undefined;
   }
@@ -56,7 +68,7 @@ export function snapshotOf(
     attempt: Math.max(1, toCount(job.attemptsStarted)),
     progress: type === 'progress' ? value : job.progress,
     result: type === 'completed' ? value : null,
-    error: errorAfter(type, value, job),
+    error: kept === undefined ? errorAfter(type, value, job) : kept,
     delayedUntil:
       status === 'delayed' ? new Date(Math.min(at.now + (job.delay ?? 0), MAX_TIME)) : null,
     children: null,
@@ -65,7 +77,9 @@ export function snapshotOf(
     attemptFailed: type === 'failed',
   });
   // Of a `Job` that is cancelled the attempts that it has are no longer BullMQ's own word.
-  return previous === undefined ? update : { ...update, maxAttempts: previous.maxAttempts };
+  return previous === undefined || previous.maxAttempts === update.maxAttempts
+    ? update
+    : { ...update, maxAttempts: previous.maxAttempts };
 }
 
 /** What differs with how a job was seen; its values are not taken yet. */
@@ -100,11 +114,11 @@ export function snapshot(
     attempt,
     attemptsMade: toCount(job.attemptsMade),
     maxAttempts: Math.max(1, toCount(job.opts.attempts)),
-    progress: values.take('progress', seen.progress),
-    result: values.take('result', seen.result),
-    error: values.takeError(seen.error),
-    data: values.take('data', job.data),
-    metadata: values.takeMetadata(),
+    progress: takeValue(values, 'progress', seen.progress),
+    result: takeValue(values, 'result', seen.result),
+    error: takeError(values, seen.error),
+    data: takeValue(values, 'data', job.data),
+    metadata: takeMetadata(values),
     worker: at.worker ?? textOf(job.processedBy),
     delayedUntil,
     removedFrom: null,
@@ -117,7 +131,7 @@ export function snapshot(
     schedulerId: textOf(repeatJobKey),
     deduplicationId: textOf(deduplicationId),
     // Once all values are taken.
-    altered: values.altered(),
+    altered: values.altered,
     createdAt: new Date(toTime(job.timestamp) ?? 0),
     queuedOn,
     processedOn,

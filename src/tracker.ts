@@ -1,9 +1,10 @@
-import { createBatcher, type Batcher, type TrackerStats } from './batcher.ts';
+import { createBatcher, MAX_GATHERING, type Batcher, type TrackerStats } from './batcher.ts';
 import type { TrackableJob } from './bullmq.ts';
-import { atOnce, type Capture } from './capture.ts';
+import { atOnce, keptError, type Capture } from './capture.ts';
 import { JobStatusError } from './errors.ts';
 import { toStatus } from './merge.ts';
 import type { ResolvedOptions } from './options.ts';
+import { isFinished } from './phase.ts';
 import { snapshotOfGone, snapshotOfQueued, type QueuedJob } from './queue-snapshot.ts';
 import type { Parts } from './queue/reader.ts';
 import { createReporter, type Report } from './reporter.ts';
@@ -12,6 +13,7 @@ import { nextSequence } from './sequence.ts';
 import { snapshotOf, type JobEvent, type Observation } from './snapshot.ts';
 import type { StatusFilter, StatusStore } from './store.ts';
 import type { JobState, JobStatus, StatusUpdate } from './types.ts';
+import { createUnderWay, drop, type Held } from './under-way.ts';
 
 /** Tracking of one worker, or one queue, into one store. */
 export interface StatusTracker extends AsyncDisposable {
@@ -40,10 +42,11 @@ export interface Source {
 }
 
 /** Turns what is seen of jobs into snapshots and hands them to a batcher. Nothing is ever thrown. */
-export interface Tracker {
-  readonly batcher: Batcher;
+export interface Tracker extends Pick<Batcher, 'flush' | 'close' | 'stats'> {
   /** Takes a worker's event in. */
   readonly observe: (event: JobEvent, job: TrackableJob) => void;
+  /** Hands on what is held back of jobs that run. */
+  readonly tellUnderWay: () => void;
   /**
    * Takes in how a job stands in its queue.
    *
@@ -80,17 +83,28 @@ export interface Tracker {
   readonly report: Report;
 }
 
+/** What was seen of a `Job` object that is still in use: its last snapshot, to which late progress is added. */
+interface Seen extends Held {
+  latest: StatusUpdate | undefined;
+}
+
+/** How long a start or progress is held back at most, in ms: shorter than it takes to look for a cancellation. */
+const MAX_HOLD_MS = 1_000;
+
+/** @param onUnderWay is told of each job that is told to run: none that ended at once */
 export function createTracker(
   source: Source,
   store: StatusStore,
   options: ResolvedOptions<TrackableJob>,
+  onUnderWay?: (job: TrackableJob) => void,
 ): Tracker {
   const { filter, logger } = options;
-  /** The last snapshot of each `Job` object still in use: late progress is added to it. */
-  const latest = new WeakMap<TrackableJob, StatusUpdate>();
+  const key = Symbol('bullmq-job-status');
   const { report, reportHook } = createReporter(source.queue, options);
   const capture = createCapture(options, reportHook);
   const batcher = createBatcher(store, options, report);
+  const holdMs = Math.min(MAX_GATHERING * options.flushIntervalMs, MAX_HOLD_MS);
+  const underWay = createUnderWay(holdMs);
   const ending = new AbortController();
   const limits = { timeoutMs: options.writeTimeoutMs, sooner: ending.signal };
 
@@ -115,24 +129,92 @@ export function createTracker(
     }
   }
 
-  function guarded(what: string, run: () => void): void {
+  function guarded<T>(what: string, run: () => T): T | undefined {
     try {
-      run();
+      return run();
     } catch (thrown) {
       reportHook(`A job was not tracked at "${what}"`, thrown);
+      return undefined;
     }
   }
 
+  /**
+   * It stands on the `Job` itself, where nobody comes upon it. In a `WeakMap` of all jobs it would be a third of
+   * what tracking costs the worker: most of that to the garbage collector.
+   */
+  function seenOf(job: TrackableJob & { [key]?: Seen }): Seen {
+    const before = job[key];
+    if (before !== undefined) return before;
+    const seen: Seen = { tell: undefined, since: 0, latest: undefined };
+    Reflect.defineProperty(job, key, { value: seen });
+    return seen;
+  }
+
+  function observe(event: JobEvent, job: TrackableJob): void {
+    if (!isWanted(job)) return;
+    const ofJob = seenOf(job);
+    const at = observation();
+    if (event.type === 'active') return observeStart(job, ofJob, at);
+    const update = read(event, job, ofJob, at);
+    if (update === undefined) return;
+    if (event.type === 'progress' && !isFinished(update.status)) {
+      underWay.hold(ofJob, () => tellUnderWay(job, update));
+    } else {
+      drop(ofJob);
+      take(update);
+    }
+  }
+
+  /** It is read when it is told, and of most jobs it never is. */
+  function observeStart(job: TrackableJob, ofJob: Seen, at: Observation): void {
+    // As it is now: a processor that has failed puts its own in its place before it says so.
+    const start: JobEvent = { type: 'active', keptError: keptError(job) };
+    underWay.hold(ofJob, () =>
+      guarded('active', () => tellUnderWay(job, read(start, job, ofJob, at))),
+    );
+    // Who reads along sees each start when it happens.
+    if (logger !== undefined) underWay.tellAll();
+  }
+
+  function tellUnderWay(job: TrackableJob, update: StatusUpdate | undefined): void {
+    if (update === undefined) return;
+    take(update);
+    onUnderWay?.(job);
+  }
+
+  function read(
+    event: JobEvent,
+    job: TrackableJob,
+    ofJob: Seen,
+    at: Observation,
+  ): StatusUpdate | undefined {
+    const update = snapshotOf(event, job, at, capture, ofJob.latest);
+    ofJob.latest = update ?? ofJob.latest;
+    return update;
+  }
+
+  function flush(isPatient?: boolean): Promise<void> {
+    underWay.tellAll();
+    return batcher.flush(isPatient);
+  }
+
   return {
-    batcher,
-    observe: (event, job) =>
-      guarded(event.type, () => {
-        if (!isWanted(job)) return;
-        const update = snapshotOf(event, job, observation(), capture, latest.get(job));
-        if (update === undefined) return;
-        latest.set(job, update);
-        take(update);
-      }),
+    flush,
+    close() {
+      underWay.tellAll();
+      return batcher.close();
+    },
+    stats() {
+      const { pending, lagMs, ...stats } = batcher.stats();
+      const heldMs = underWay.heldMs();
+      return {
+        pending: pending + underWay.size(),
+        lagMs: Math.max(lagMs, Math.round(heldMs)),
+        ...stats,
+      };
+    },
+    tellUnderWay: underWay.tellAll,
+    observe: (event, job) => guarded(event.type, () => observe(event, job)),
     observeQueued: (seen, at, known) =>
       guarded(seen.state, () => {
         if (!isWanted(seen.job)) return;
@@ -148,12 +230,13 @@ export function createTracker(
     },
     take,
     async settled() {
-      await batcher.flush(true).catch((error: unknown) => {
+      await flush(true).catch((error: unknown) => {
         if (batcher.stats().pending > 0) throw error;
       });
     },
     latestOf(job) {
-      const update = latest.get(job);
+      underWay.tellAll();
+      const update = seenOf(job).latest;
       return update && toStatus(update);
     },
     parts: options.capture.data || filter || options.metadata ? 'whole' : 'without-data',

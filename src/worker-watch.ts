@@ -161,8 +161,8 @@ export function createWorkerWatch(
   return {
     started(job) {
       const before = running.get(String(job.id))?.job;
-      // Late word of an attempt that is over, or that has lost its job to the one that is known.
-      if (before === job || job.finishedOn !== undefined) return;
+      // Or late word of an attempt that has lost its job to the one that is known.
+      if (before === job) return;
       if (before !== undefined && before.attemptsStarted > job.attemptsStarted) return;
       running.set(String(job.id), { job, isLong: false });
       schedule(LOOK_MS);

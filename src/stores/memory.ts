@@ -23,10 +23,11 @@ export class MemoryStatusStore implements StatusStore {
   readonly #jobs = new Map<string, { readonly told: StatusUpdate; readonly row: JobStatus }>();
 
   async write(updates: readonly StatusUpdate[]): Promise<void> {
-    for (const update of structuredClone(updates)) {
+    for (const update of updates) {
       const key = keyOf(update);
       const before = this.#jobs.get(key)?.told;
-      const told = before === undefined ? update : mergeUpdates(before, update);
+      const own = copyOf(update);
+      const told = before === undefined ? own : mergeUpdates(before, own);
       this.#jobs.set(key, { told, row: toStatus(told) });
     }
   }
@@ -71,6 +72,31 @@ export class MemoryStatusStore implements StatusStore {
   #matching(filter: ResolvedFilter): JobStatus[] {
     return [...this.#jobs.values()].map(({ row }) => row).filter((row) => matches(row, filter));
   }
+}
+
+/** A copy of a snapshot in which nobody else can change anything. */
+function copyOf(update: StatusUpdate): StatusUpdate {
+  return {
+    ...update,
+    progress: copyOfValue(update.progress),
+    result: copyOfValue(update.result),
+    error: copyOfValue(update.error),
+    data: copyOfValue(update.data),
+    metadata: copyOfValue(update.metadata),
+    delayedUntil: copyOfValue(update.delayedUntil),
+    cancellation: copyOfValue(update.cancellation),
+    parent: copyOfValue(update.parent),
+    children: copyOfValue(update.children),
+    altered: copyOfValue(update.altered),
+    createdAt: new Date(update.createdAt.getTime()),
+    updatedAt: new Date(update.updatedAt.getTime()),
+    earlierAttempts: update.earlierAttempts.map(copyOfValue),
+  };
+}
+
+/** Most values of most jobs are none, and a clone costs more than all that is done for a job besides. */
+function copyOfValue<Value>(value: Value): Value {
+  return typeof value === 'object' && value !== null ? structuredClone(value) : value;
 }
 
 /** Newest first; rows of one millisecond by their keys, downwards too. */

@@ -85,7 +85,7 @@ test('app.close() stores every row, and holds nothing open', async () => {
     import { ExportsService } from './exports.service.js';
     const app = await NestFactory.createApplicationContext(AppModule, { logger: ['error', 'warn'] });
     const service = app.get(ExportsService);
-    const ids = await Promise.all(Array.from({ length: 5 }, () => service.add({ file: 'f', pages: 1 })));
+    const ids = await Promise.all(Array.from({ length: 5 }, () => service.add({ file: 'f', pages: 5 })));
     while ((await service.status(ids[4]))?.status !== 'active');
     await app.close();
     console.log(ids.join());`,

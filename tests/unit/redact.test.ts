@@ -155,7 +155,7 @@ test('a job that left its worker without an event is redacted as it is read off 
   watch.started(job);
   put(reader, 'delayed');
   await watch.close();
-  await tracker.batcher.close();
+  await tracker.close();
   expect(await heard.row()).toMatchObject({ status: 'delayed', ...MASKED });
   await heard.expectNoSecret();
 });
@@ -179,7 +179,7 @@ test.each(['waiting', 'delayed', 'active', 'failed', 'completed'] as const)(
         const updatedBefore = new Date();
         await runReconciliation('q', queue, reader, tracker, { updatedBefore });
       }
-      await tracker.batcher.close();
+      await tracker.close();
       expect(await heard.row()).toMatchObject({
         status: state,
         ...MASKED,
@@ -204,7 +204,7 @@ test.each([
   reader.jobs.clear();
   reader.events.push({ jobId: '1', event, on: 6, value });
   await watch.look();
-  await tracker.batcher.close();
+  await tracker.close();
   await watch.close();
   const { data, progress, metadata } = MASKED;
   expect(await heard.row()).toMatchObject({ status: event, data, progress, metadata, ...kept });

@@ -1,0 +1,152 @@
+import { MemoryStatusStore } from 'bullmq-job-status';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { attach, FakeWorker, JOB } from '../support/fake-worker.ts';
+import { FakeStore } from '../support/fake-store.ts';
+
+/* What is seen of jobs that run is held back for their end. */
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A worker whose `Job` objects live from event to event, as BullMQ's do. */
+function setUp(options: object = {}) {
+  const worker = new FakeWorker();
+  const store = new FakeStore();
+  const metadata = vi.fn<() => object>(() => ({}));
+  const tracker = attach(worker, store, { metadata, ...options });
+  const jobs = new Map<string, Record<string, unknown>>();
+  const emit = (event: string, id: string, value?: unknown, change: object = {}) => {
+    const job = jobs.get(id) ?? { ...JOB, id };
+    jobs.set(id, job);
+    worker.emit(event, Object.assign(job, change), value);
+  };
+  const row = (jobId: string) => store.get({ queue: 'q', jobId });
+  return { worker, store, tracker, metadata, emit, row };
+}
+
+const ENDED = { finishedOn: 10, attemptsMade: 1 };
+
+test('a job that ends sooner is read once, and written once, with its start', async () => {
+  const { store, emit, metadata, row } = setUp();
+  for (let id = 0; id < 100; id++) emit('active', `${id}`);
+  await vi.advanceTimersByTimeAsync(45);
+  for (let id = 0; id < 100; id++) emit('completed', `${id}`, 'done', ENDED);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(store.batches.map((batch) => batch.length)).toEqual([100]);
+  expect(metadata).toHaveBeenCalledTimes(100);
+  expect(await row('1')).toMatchObject({
+    status: 'completed',
+    startedAt: new Date(2),
+    result: 'done',
+  });
+});
+
+test('a start is told once it was held for five times flushIntervalMs, and all others with it', async () => {
+  const { store, emit, row } = setUp({ flushIntervalMs: 10 });
+  emit('active', '1');
+  await vi.advanceTimersByTimeAsync(40);
+  emit('active', '2');
+  await vi.advanceTimersByTimeAsync(9);
+  expect(store.batches).toEqual([]);
+  await vi.advanceTimersByTimeAsync(15);
+  expect(store.batches).toEqual([['1', '2']]);
+  expect(await row('2')).toMatchObject({ status: 'active' });
+});
+
+test('jobs that come and go never make another one’s start wait, nor are told with none', async () => {
+  const { store, emit, row } = setUp({ flushIntervalMs: 10, maxBatchSize: 1 });
+  emit('active', 'long');
+  for (let id = 0; id < 20; id++) {
+    emit('active', `${id}`);
+    await vi.advanceTimersByTimeAsync(6);
+    emit('completed', `${id}`, undefined, ENDED);
+  }
+  await vi.advanceTimersByTimeAsync(100);
+  expect(await row('long')).toMatchObject({ status: 'active' });
+  // Each once, but for the one that ran when the long one’s turn had come.
+  expect(store.batches.length).toBe(22);
+});
+
+test('200 jobs that report progress each 10 ms are 20 writes a second at most, and an end does not wait', async () => {
+  const { store, emit, row } = setUp({ flushIntervalMs: 10 });
+  for (let id = 0; id < 200; id++) emit('active', `${id}`);
+  await vi.advanceTimersByTimeAsync(100);
+  const { length } = store.batches;
+  for (let at = 0; at < 100; at++) {
+    for (let id = 0; id < 200; id++) emit('progress', `${id}`, at, { progress: at });
+    await vi.advanceTimersByTimeAsync(10);
+  }
+  expect(store.batches.length - length).toBeLessThanOrEqual(20);
+  expect(store.batches.length - length).toBeGreaterThanOrEqual(15);
+  emit('completed', '7', undefined, ENDED);
+  await vi.advanceTimersByTimeAsync(12);
+  expect(await row('7')).toMatchObject({ status: 'completed', progress: 99 });
+});
+
+test('a start says what error its job had when it started, not the one that it is failing with', async () => {
+  const { emit, row } = setUp();
+  emit('active', '1');
+  emit('active', '2', undefined, { failedReason: 'of the attempt before' });
+  // As BullMQ does it, before it asks the queue.
+  emit('saved', '1', undefined, { failedReason: 'of this one' });
+  emit('saved', '2', undefined, { failedReason: 'of this one' });
+  await vi.advanceTimersByTimeAsync(100);
+  expect(await row('1')).toMatchObject({ status: 'active', error: null });
+  expect(await row('2')).toMatchObject({ error: { message: 'of the attempt before' } });
+});
+
+test('what is held is pending, has a lag, and is stored by flush, by close, and by the worker’s close', async () => {
+  for (const how of ['flush', 'close', 'worker'] as const) {
+    const { worker, tracker, emit, row } = setUp({ flushIntervalMs: 1_000 });
+    emit('active', '1');
+    await vi.advanceTimersByTimeAsync(30);
+    emit('progress', '1', 50);
+    expect(tracker.stats()).toMatchObject({ pending: 1, lagMs: 30 });
+    const stored = how === 'worker' ? worker.close() : tracker[how]();
+    await vi.advanceTimersByTimeAsync(10);
+    await stored;
+    expect(await row('1')).toMatchObject({ status: 'active', progress: 50 });
+    expect(tracker.stats()).toMatchObject({ pending: 0, lagMs: 0 });
+  }
+});
+
+test('nothing is held for longer than a second, however long a write waits', async () => {
+  const { store, emit } = setUp({ flushIntervalMs: 60_000 });
+  emit('active', '1');
+  await vi.advanceTimersByTimeAsync(60_900);
+  expect(store.batches).toEqual([]);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(store.batches).toEqual([['1']]);
+});
+
+test('who reads the log sees each start when it happens', () => {
+  const debug = vi.fn<(row: object) => void>();
+  const logger = { debug, info() {}, warn() {}, error() {} };
+  const { emit } = setUp({ logger });
+  emit('active', '1');
+  emit('completed', '1', undefined, ENDED);
+  expect(debug.mock.calls.map(([row]) => row)).toMatchObject([
+    { status: 'active' },
+    { status: 'completed' },
+  ]);
+});
+
+test('a Job shows nothing of what is kept on it, and one that takes nothing is tracked all the same', async () => {
+  const worker = new FakeWorker();
+  const store = new MemoryStatusStore();
+  const tracker = attach(worker, store);
+  const job = { ...JOB };
+  const frozen = Object.freeze({ ...JOB, id: '2' });
+  for (const each of [job, frozen]) worker.emit('active', each);
+  for (const each of [job, frozen]) worker.emit('completed', each, 1);
+  expect({ ...job }).toEqual(JOB);
+  expect(Reflect.ownKeys(Object.assign({}, job))).toEqual(Reflect.ownKeys(JOB));
+  await tracker.flush();
+  expect(await store.count({ status: 'completed' })).toBe(2);
+  await tracker.close();
+});
