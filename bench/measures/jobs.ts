@@ -25,6 +25,7 @@ export async function measureJobs(bench: Bench): Promise<Findings> {
     { jobMs: 5, jobs: bench.pick(10_000, 3_000), least: { Postgres: 0.95, Supabase: 0.9 } },
     { jobMs: 20, jobs: bench.pick(5_000, 2_000), least: { Postgres: 0.99, Supabase: 0.99 } },
   ];
+  const mostCpuAdded: Readonly<Record<string, number>> = { memory: 6, Supabase: 15 };
   const figures: Figure[] = [];
   const rows: (string | number)[][] = [];
   for (const { jobMs, jobs, least } of loads) {
@@ -58,24 +59,21 @@ export async function measureJobs(bench: Bench): Promise<Findings> {
           value: round(kept),
           target: { least: target },
         });
-      if (jobMs === 0 && name === 'memory')
+      const mostCpu = mostCpuAdded[name];
+      // Not in a short run, whose code is not warm yet.
+      if (jobMs === 0 && mostCpu !== undefined && !bench.isShort)
         figures.push({
-          what: 'CPU added a job, memory',
+          what: `CPU added a job, ${name}`,
           value: round(added),
           unit: 'µs',
-          target: { most: 6 },
+          target: { most: mostCpu },
         });
-      if (jobMs === 0 && name === 'Supabase') {
-        figures.push(
-          {
-            what: 'CPU added a job, Supabase',
-            value: round(added),
-            unit: 'µs',
-            target: { most: 15 },
-          },
-          { what: 'requests a job, full load', value: round(requests), target: { most: 0.005 } },
-        );
-      }
+      if (jobMs === 0 && name === 'Supabase')
+        figures.push({
+          what: 'requests a job, full load',
+          value: round(requests),
+          target: { most: 0.005 },
+        });
     }
   }
   const head = [
