@@ -19,25 +19,25 @@ import {
  * are held against. It keeps every row until `delete`, and forgets all with the process.
  */
 export class MemoryStatusStore implements StatusStore {
-  /** Of each job, all that was written of it as one snapshot; and its row. */
-  readonly #jobs = new Map<string, { readonly told: StatusUpdate; readonly row: JobStatus }>();
+  /** Of each job, all that was written of it as one snapshot. It becomes a row when it is read. */
+  readonly #jobs = new Map<string, StatusUpdate>();
 
   async write(updates: readonly StatusUpdate[]): Promise<void> {
     for (const update of updates) {
       const key = keyOf(update);
-      const before = this.#jobs.get(key)?.told;
+      const before = this.#jobs.get(key);
       const own = copyOf(update);
-      const told = before === undefined ? own : mergeUpdates(before, own);
-      this.#jobs.set(key, { told, row: toStatus(told) });
+      this.#jobs.set(key, before === undefined ? own : mergeUpdates(before, own));
     }
   }
 
   async get(key: JobKey): Promise<JobStatus | undefined> {
-    return structuredClone(this.#jobs.get(keyOf(storedKey(key)))?.row);
+    const told = this.#jobs.get(keyOf(storedKey(key)));
+    return told && structuredClone(toStatus(told));
   }
 
   async attempts(key: JobKey): Promise<JobAttempt[]> {
-    const told = this.#jobs.get(keyOf(storedKey(key)))?.told;
+    const told = this.#jobs.get(keyOf(storedKey(key)));
     return told === undefined ? [] : structuredClone(toAttempts(told, told.earlierAttempts));
   }
 
@@ -70,7 +70,7 @@ export class MemoryStatusStore implements StatusStore {
   }
 
   #matching(filter: ResolvedFilter): JobStatus[] {
-    return [...this.#jobs.values()].map(({ row }) => row).filter((row) => matches(row, filter));
+    return [...this.#jobs.values()].map(toStatus).filter((row) => matches(row, filter));
   }
 }
 
