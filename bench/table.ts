@@ -6,6 +6,7 @@ import { PostgresStatusStore } from 'bullmq-job-status/postgres';
 import Table from 'cli-table3';
 import { readFileSync } from 'node:fs';
 import { Pool } from 'pg';
+import { SCHEMA_VERSION } from '../src/migrations/version.ts';
 import { startPostgres } from '../tests/parts/index.ts';
 import { JobHistory, START } from '../src/testing/histories.ts';
 
@@ -88,24 +89,29 @@ console.log(
 );
 console.log(costs.toString());
 
-// An upgrade of a full table, beside a program that writes on.
-await pool.query('drop schema public cascade; create schema public');
+// An upgrade of a full table, from each earlier version, beside a program that writes on.
 const support = new URL('../tests/support/', import.meta.url);
-await pool.query(readFileSync(new URL('schema-versions/1.sql', support), 'utf8'));
-await pool.query(
-  readFileSync(new URL('million.sql', support), 'utf8').replace('1000000', String(rows)),
-);
-const start = performance.now();
-const upgrade = migrate(pool).then(() => performance.now() - start);
-let isUpgraded = false;
-let longestMs = 0;
-void upgrade.then(() => (isUpgraded = true));
-while (!isUpgraded) {
-  const before = performance.now();
-  await pool.query("select job_status_write('[]'), count(*) from job_status where job_id = '1'");
-  longestMs = Math.max(longestMs, performance.now() - before);
+const upgrades = new Table({
+  head: ['from version', 'upgrade in s', 'longest wait of a query meanwhile, s'],
+});
+for (let version = 1; version < SCHEMA_VERSION; version++) {
+  await pool.query('drop schema public cascade; create schema public');
+  await pool.query(readFileSync(new URL(`schema-versions/${version}.sql`, support), 'utf8'));
+  await pool.query(
+    readFileSync(new URL('million.sql', support), 'utf8').replace('1000000', String(rows)),
+  );
+  const start = performance.now();
+  const upgrade = migrate(pool).then(() => performance.now() - start);
+  let isUpgraded = false;
+  let longestMs = 0;
+  void upgrade.then(() => (isUpgraded = true));
+  while (!isUpgraded) {
+    const before = performance.now();
+    await pool.query("select job_status_write('[]'), count(*) from job_status where job_id = '1'");
+    longestMs = Math.max(longestMs, performance.now() - before);
+  }
+  upgrades.push([version, ((await upgrade) / 1_000).toFixed(1), (longestMs / 1_000).toFixed(1)]);
 }
-console.log(
-  `Upgrade from version 1 at ${rows.toLocaleString('en')} rows: ${((await upgrade) / 1_000).toFixed(1)} s; the longest that a query waited meanwhile: ${(longestMs / 1_000).toFixed(1)} s`,
-);
+console.log(`Upgrades at ${rows.toLocaleString('en')} rows`);
+console.log(upgrades.toString());
 await pool.end();

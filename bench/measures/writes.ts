@@ -17,7 +17,9 @@ interface Life {
 export async function measureWrites(bench: Bench): Promise<Findings> {
   const { pool } = bench;
   await migrate(pool, { schema: 'no_status_index' });
-  await pool.query('drop index no_status_index.job_status_status_idx');
+  await pool.query(
+    'drop index no_status_index.job_status_status_idx, no_status_index.job_status_finished_idx',
+  );
   const writers = {
     'bare bulk upsert': { schema: 'bare', store: await bareUpsertStore(pool) },
     'this package': { schema: 'public', store: new PostgresStatusStore(pool) },

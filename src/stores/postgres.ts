@@ -2,7 +2,7 @@ import { toAttempts } from '../attempts.ts';
 import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
-import { SCHEMA_VERSION } from '../migrations/version.ts';
+import { WRITABLE_VERSION } from '../migrations/version.ts';
 import { forgetValue } from '../secrets.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
@@ -57,7 +57,7 @@ export class PostgresStatusStore implements StatusStore {
   ): Promise<void> {
     const records = foldUpdates(updates).map(toRecord);
     const { qualify, writeFunction } = this.#names;
-    const call = `with limits as materialized (${LIMIT_LOCKS}) select ${qualify(writeFunction)}($1::jsonb, ${SCHEMA_VERSION}) from limits`;
+    const call = `with limits as materialized (${LIMIT_LOCKS}) select ${qualify(writeFunction)}($1::jsonb, ${WRITABLE_VERSION}) from limits`;
     await this.#query(call, [JSON.stringify(records)], signal);
   }
 

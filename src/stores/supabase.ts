@@ -2,7 +2,7 @@ import { toAttempts } from '../attempts.ts';
 import { codeOf, JobStatusError, kindOf, messageOf, type JobStatusErrorCode } from '../errors.ts';
 import { foldUpdates } from '../merge.ts';
 import { tableNames, type TableNames, type TableOptions } from '../migrations/names.ts';
-import { SCHEMA_VERSION } from '../migrations/version.ts';
+import { WRITABLE_VERSION } from '../migrations/version.ts';
 import { forgetValue, hushFields } from '../secrets.ts';
 import type { PruneOptions, StatusFilter, StatusPage, StatusQuery, StatusStore } from '../store.ts';
 import type { JobAttempt, JobKey, JobStatus, StatusUpdate } from '../types.ts';
@@ -72,7 +72,7 @@ export class SupabaseStatusStore implements StatusStore {
     const records = foldUpdates(updates).map(toRecord);
     const request = this.#api().rpc(this.#names.writeFunction, {
       updates: records,
-      schema_version: SCHEMA_VERSION,
+      schema_version: WRITABLE_VERSION,
     });
     const retryAfterMs = retryAfterOf(request);
     const response = await abortable(request, signal);

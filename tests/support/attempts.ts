@@ -1,6 +1,6 @@
 import { mergeUpdates } from '../../src/merge.ts';
 import { quoteIdentifier, quoteLiteral } from '../../src/migrations/names.ts';
-import { SCHEMA_VERSION } from '../../src/migrations/version.ts';
+import { WRITABLE_VERSION } from '../../src/migrations/version.ts';
 import { toRecord, type Row } from '../../src/stores/row.ts';
 import { JOB_STATES, type StatusUpdate } from '../../src/types.ts';
 import type { Made, Relation, Routine } from './catalogue.ts';
@@ -48,7 +48,7 @@ const PLAUSIBLE: Readonly<Record<string, { json: unknown; sql: string }>> = {
     json: endedJob('forced', 'guess'),
     sql: `${quoteLiteral(JSON.stringify(endedJob('forced', 'guess')))}::jsonb`,
   },
-  schema_version: { json: SCHEMA_VERSION, sql: String(SCHEMA_VERSION) },
+  schema_version: { json: WRITABLE_VERSION, sql: String(WRITABLE_VERSION) },
   older_than: { json: '9999-12-31T00:00:00Z', sql: "'9999-12-31'::timestamptz" },
   statuses: { json: JOB_STATES, sql: `array[${JOB_STATES.map(quoteLiteral).join(', ')}]` },
   at_most: { json: 1, sql: '1' },
