@@ -40,7 +40,9 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
     throw new JobStatusError('ERR_ALREADY_ATTACHED', message);
   }
   const source = { queue, worker: toText(worker.opts?.name || worker.id) };
-  const tracker = createTracker(source, store, resolved, (job) => watch?.started(job));
+  const tracker = createTracker(source, store, resolved, (job, since) =>
+    watch?.started(job, since),
+  );
   const { observe, report } = tracker;
   const reader = createQueueReader(worker);
   const watch = reader && createWorkerWatch(worker, reader, tracker);
@@ -70,13 +72,18 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
 
   // Untapped only once it has flushed: whoever closes the worker meanwhile waits too.
   function close(): Promise<void> {
-    closing ??= Promise.resolve(watch?.close())
-      .then(() => tracker.close())
-      .finally(() => {
-        tracker.end();
-        untap();
-      });
+    closing ??= end().finally(() => {
+      tracker.end();
+      untap();
+    });
     return closing;
+  }
+
+  async function end(): Promise<void> {
+    // First, so that the last look misses none of the jobs that run.
+    tracker.tellUnderWay();
+    await watch?.close();
+    await tracker.close();
   }
 
   return {

@@ -5,7 +5,7 @@ import { asStoreError, codeOf, describe, JobStatusError } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
 import { keyOf } from './key.ts';
 import type { ResolvedOptions } from './options.ts';
-import { createPendingUpdates, type PendingUpdate } from './pending.ts';
+import { createPendingUpdates, type PendingUpdate, type WaitingUpdate } from './pending.ts';
 import type { StatusStore } from './store.ts';
 import type { StatusUpdate } from './types.ts';
 
@@ -21,14 +21,11 @@ export type BatcherOptions = Pick<
 
 /** How delivery stands. Counts run from the start of tracking. */
 export interface TrackerStats {
-  /**
-   * Jobs whose newest update is not stored yet, those of the write under way among them; twice one that has
-   * started again before its last attempt's end is stored.
-   */
+  /** Jobs whose newest update is not stored yet, those of the write under way among them. */
   readonly pending: number;
   /** Updates stored, after coalescing. */
   readonly written: number;
-  /** Updates folded into one of the same job that was still waiting. */
+  /** Updates that a later one of the same job stood in for, as both still waited. */
   readonly coalesced: number;
   /** Writes that failed and were, or will be, tried again. */
   readonly retried: number;
@@ -44,8 +41,12 @@ export interface TrackerStats {
 
 /** Brings updates to a store. */
 export interface Batcher {
-  /** Takes an update over. Returns at once, and never throws. */
-  readonly take: (update: StatusUpdate) => void;
+  /**
+   * Takes an update over. Returns at once, and never throws.
+   *
+   * @param since when it began to wait, by `performance.now`. @default now
+   */
+  readonly take: (update: StatusUpdate, since?: number) => void;
   /**
    * Resolves when every update taken so far is stored.
    *
@@ -58,7 +59,8 @@ export interface Batcher {
   readonly close: () => Promise<void>;
   /** Rests for good, and lets go of the write under way. */
   readonly end: () => void;
-  readonly stats: () => TrackerStats;
+  /** @param heldBack what waits elsewhere, until it is taken */
+  readonly stats: (heldBack?: readonly WaitingUpdate[]) => TrackerStats;
 }
 
 /** The longest rest that `backoff` can bring, or that a store may ask for. */
@@ -257,8 +259,8 @@ export function createBatcher(
   }
 
   return {
-    take(update) {
-      add({ update, ticket: ++lastTicket, since: performance.now() });
+    take(update, since = performance.now()) {
+      add({ update, ticket: ++lastTicket, since });
       if (timer === undefined || (failures === 0 && pending.size() >= maxBatchSize)) schedule();
     },
     flush,
@@ -267,9 +269,9 @@ export function createBatcher(
       closed = true;
       await flush().finally(end);
     },
-    stats() {
+    stats(heldBack = []) {
       const now = performance.now();
-      const entries = unsaved();
+      const entries = [...unsaved(), ...heldBack];
       // A job may be in the write under way and wait behind it too.
       const pendingJobs = new Set(entries.map(({ update }) => keyOf(update))).size;
       const oldest = entries.reduce((lag, { since }) => Math.max(lag, now - since), 0);

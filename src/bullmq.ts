@@ -52,7 +52,7 @@ export interface TrackableJob {
   readonly name: string;
   readonly data: unknown;
   readonly progress: unknown;
-  readonly failedReason?: string | undefined;
+  readonly failedReason?: string | null | undefined;
   readonly stacktrace: readonly string[] | null;
   /** The delay in force, in ms: the backoff, where a failed attempt will be tried again. */
   readonly delay?: number | undefined;

@@ -109,7 +109,8 @@ export function toJobError({
 
 /** What the queue keeps of a job's last failure: its message, and its stack, which begins with its name. */
 export function keptError({ failedReason, stacktrace }: TrackableJob): JobError | null {
-  if (failedReason === undefined) return null;
+  // `job.retry()` leaves null.
+  if (failedReason === undefined || failedReason === null) return null;
   // An attempt that threw no error has left none: then the last one is of another.
   const stack = stacktrace?.findLast((each) => each.includes(failedReason));
   return toJobError({ name: nameIn(stack), message: failedReason, stack });

@@ -3,13 +3,17 @@ import { mergeUpdates } from './merge.ts';
 import { isFinished } from './phase.ts';
 import type { StatusUpdate } from './types.ts';
 
-/** What waits to be written of one job. */
-export interface PendingUpdate {
+/** What waits of one job. */
+export interface WaitingUpdate {
   readonly update: StatusUpdate;
-  /** Rises with each update taken; that of the oldest one folded in, so that a flush knows its own. */
-  readonly ticket: number;
   /** When the oldest one folded in was taken, by the clock that nobody sets (`performance.now`), in ms. */
   readonly since: number;
+}
+
+/** What waits to be written. */
+export interface PendingUpdate extends WaitingUpdate {
+  /** Rises with each update taken; that of the oldest one folded in, so that a flush knows its own. */
+  readonly ticket: number;
 }
 
 /** The updates that wait for their write, one for each job. */

@@ -20,8 +20,6 @@ export interface JobEvent {
   readonly type: 'active' | 'progress' | 'completed' | 'failed';
   /** What its listeners get after the job: the progress, the result, or the error. */
   readonly value?: unknown;
-  /** The error of a job that runs, where it was read sooner than the job is. */
-  readonly keptError?: JobError | null;
 }
 
 /** Where and when a job was seen. */
@@ -42,7 +40,7 @@ export interface Observation {
  * @returns `undefined` where the event says nothing new: progress of a job whose end nobody saw
  */
 export function snapshotOf(
-  { type, value, keptError: kept }: JobEvent,
+  { type, value }: JobEvent,
   job: TrackableJob,
   at: Observation,
   capture: Capture,
@@ -68,7 +66,7 @@ export function snapshotOf(
     attempt: Math.max(1, toCount(job.attemptsStarted)),
     progress: type === 'progress' ? value : job.progress,
     result: type === 'completed' ? value : null,
-    error: kept === undefined ? errorAfter(type, value, job) : kept,
+    error: errorAfter(type, value, job),
     delayedUntil:
       status === 'delayed' ? new Date(Math.min(at.now + (job.delay ?? 0), MAX_TIME)) : null,
     children: null,

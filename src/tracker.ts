@@ -1,10 +1,9 @@
 import { createBatcher, MAX_GATHERING, type Batcher, type TrackerStats } from './batcher.ts';
 import type { TrackableJob } from './bullmq.ts';
-import { atOnce, keptError, type Capture } from './capture.ts';
+import { atOnce, type Capture } from './capture.ts';
 import { JobStatusError } from './errors.ts';
 import { toStatus } from './merge.ts';
 import type { ResolvedOptions } from './options.ts';
-import { isFinished } from './phase.ts';
 import { snapshotOfGone, snapshotOfQueued, type QueuedJob } from './queue-snapshot.ts';
 import type { Parts } from './queue/reader.ts';
 import { createReporter, type Report } from './reporter.ts';
@@ -13,7 +12,7 @@ import { nextSequence } from './sequence.ts';
 import { snapshotOf, type JobEvent, type Observation } from './snapshot.ts';
 import type { StatusFilter, StatusStore } from './store.ts';
 import type { JobState, JobStatus, StatusUpdate } from './types.ts';
-import { createUnderWay, drop, type Held } from './under-way.ts';
+import { createUnderWay, type Seen } from './under-way.ts';
 
 /** Tracking of one worker, or one queue, into one store. */
 export interface StatusTracker extends AsyncDisposable {
@@ -42,7 +41,8 @@ export interface Source {
 }
 
 /** Turns what is seen of jobs into snapshots and hands them to a batcher. Nothing is ever thrown. */
-export interface Tracker extends Pick<Batcher, 'flush' | 'close' | 'stats'> {
+export interface Tracker extends Pick<Batcher, 'flush' | 'close'> {
+  readonly stats: () => TrackerStats;
   /** Takes a worker's event in. */
   readonly observe: (event: JobEvent, job: TrackableJob) => void;
   /** Hands on what is held back of jobs that run. */
@@ -83,28 +83,27 @@ export interface Tracker extends Pick<Batcher, 'flush' | 'close' | 'stats'> {
   readonly report: Report;
 }
 
-/** What was seen of a `Job` object that is still in use: its last snapshot, to which late progress is added. */
-interface Seen extends Held {
-  latest: StatusUpdate | undefined;
-}
-
-/** How long a start or progress is held back at most, in ms: shorter than it takes to look for a cancellation. */
+/** How long a start or progress is held back at most, in ms: no longer than until jobs that run are looked up. */
 const MAX_HOLD_MS = 1_000;
 
-/** @param onUnderWay is told of each job that is told to run: none that ended at once */
+/** @param onUnderWay is told of each job that is told to run, none that ended at once, and since when it was held */
 export function createTracker(
   source: Source,
   store: StatusStore,
   options: ResolvedOptions<TrackableJob>,
-  onUnderWay?: (job: TrackableJob) => void,
+  onUnderWay?: (job: TrackableJob, since: number) => void,
 ): Tracker {
   const { filter, logger } = options;
-  const key = Symbol('bullmq-job-status');
+  const key: unique symbol = Symbol('bullmq-job-status');
+  type SeenJob = TrackableJob & { readonly [key]?: Seen };
   const { report, reportHook } = createReporter(source.queue, options);
   const capture = createCapture(options, reportHook);
   const batcher = createBatcher(store, options, report);
   const holdMs = Math.min(MAX_GATHERING * options.flushIntervalMs, MAX_HOLD_MS);
-  const underWay = createUnderWay(holdMs);
+  const underWay = createUnderWay(holdMs, ({ job, latest }, since) => {
+    batcher.take(latest, since);
+    onUnderWay?.(job, since);
+  });
   const ending = new AbortController();
   const limits = { timeoutMs: options.writeTimeoutMs, sooner: ending.signal };
 
@@ -115,7 +114,11 @@ export function createTracker(
 
   function take(update: StatusUpdate): void {
     batcher.take(update);
-    // As a row: the raw readings beside the times that the law makes of them. Nothing without a logger.
+    log(update);
+  }
+
+  /** As a row: the raw readings beside the times that the law makes of them. Nothing without a logger. */
+  function log(update: StatusUpdate): void {
     logger?.debug({ ...toStatus(update), ...NO_VALUES }, 'job status observed');
   }
 
@@ -139,58 +142,32 @@ export function createTracker(
   }
 
   /**
-   * It stands on the `Job` itself, where nobody comes upon it. In a `WeakMap` of all jobs it would be a third of
-   * what tracking costs the worker: most of that to the garbage collector.
+   * Keeps a job's last snapshot. It stands on the `Job` itself, where nobody comes upon it: in a `WeakMap` of all
+   * jobs it would be a third of what tracking costs the worker, most of that to the garbage collector.
    */
-  function seenOf(job: TrackableJob & { [key]?: Seen }): Seen {
+  function keep(job: SeenJob, latest: StatusUpdate): Seen {
     const before = job[key];
-    if (before !== undefined) return before;
-    const seen: Seen = { tell: undefined, since: 0, latest: undefined };
+    if (before !== undefined) {
+      before.latest = latest;
+      return before;
+    }
+    const seen: Seen = { job, latest, held: undefined };
     Reflect.defineProperty(job, key, { value: seen });
     return seen;
   }
 
-  function observe(event: JobEvent, job: TrackableJob): void {
+  function observe(event: JobEvent, job: SeenJob): void {
     if (!isWanted(job)) return;
-    const ofJob = seenOf(job);
-    const at = observation();
-    if (event.type === 'active') return observeStart(job, ofJob, at);
-    const update = read(event, job, ofJob, at);
+    const update = snapshotOf(event, job, observation(), capture, job[key]?.latest);
     if (update === undefined) return;
-    if (event.type === 'progress' && !isFinished(update.status)) {
-      underWay.hold(ofJob, () => tellUnderWay(job, update));
+    const seen = keep(job, update);
+    if (update.status === 'active') {
+      underWay.hold(seen);
     } else {
-      drop(ofJob);
-      take(update);
+      underWay.drop(seen);
+      batcher.take(update);
     }
-  }
-
-  /** It is read when it is told, and of most jobs it never is. */
-  function observeStart(job: TrackableJob, ofJob: Seen, at: Observation): void {
-    // As it is now: a processor that has failed puts its own in its place before it says so.
-    const start: JobEvent = { type: 'active', keptError: keptError(job) };
-    underWay.hold(ofJob, () =>
-      guarded('active', () => tellUnderWay(job, read(start, job, ofJob, at))),
-    );
-    // Who reads along sees each start when it happens.
-    if (logger !== undefined) underWay.tellAll();
-  }
-
-  function tellUnderWay(job: TrackableJob, update: StatusUpdate | undefined): void {
-    if (update === undefined) return;
-    take(update);
-    onUnderWay?.(job);
-  }
-
-  function read(
-    event: JobEvent,
-    job: TrackableJob,
-    ofJob: Seen,
-    at: Observation,
-  ): StatusUpdate | undefined {
-    const update = snapshotOf(event, job, at, capture, ofJob.latest);
-    ofJob.latest = update ?? ofJob.latest;
-    return update;
+    log(update);
   }
 
   function flush(isPatient?: boolean): Promise<void> {
@@ -205,13 +182,8 @@ export function createTracker(
       return batcher.close();
     },
     stats() {
-      const { pending, lagMs, ...stats } = batcher.stats();
-      const heldMs = underWay.heldMs();
-      return {
-        pending: pending + underWay.size(),
-        lagMs: Math.max(lagMs, Math.round(heldMs)),
-        ...stats,
-      };
+      const { coalesced, ...stats } = batcher.stats(underWay.values());
+      return { ...stats, coalesced: coalesced + underWay.coalesced() };
     },
     tellUnderWay: underWay.tellAll,
     observe: (event, job) => guarded(event.type, () => observe(event, job)),
@@ -234,9 +206,8 @@ export function createTracker(
         if (batcher.stats().pending > 0) throw error;
       });
     },
-    latestOf(job) {
-      underWay.tellAll();
-      const update = seenOf(job).latest;
+    latestOf(job: SeenJob) {
+      const update = job[key]?.latest;
       return update && toStatus(update);
     },
     parts: options.capture.data || filter || options.metadata ? 'whole' : 'without-data',

@@ -1,24 +1,34 @@
-/** A job that runs, and how to tell what was seen of it last, unless that is told. */
-export interface Held {
-  tell: (() => void) | undefined;
-  /** When the first of what is not told was seen, by the clock that nobody sets, in ms. */
-  since: number;
+import type { TrackableJob } from './bullmq.ts';
+import type { WaitingUpdate } from './pending.ts';
+import type { StatusUpdate } from './types.ts';
+
+/** What was seen of a `Job` object that is still in use. */
+export interface Seen {
+  readonly job: TrackableJob;
+  /** Its last snapshot, to which late progress is added. */
+  latest: StatusUpdate;
+  /** Its place among those of which the last is not told yet. */
+  held: Held | undefined;
+}
+
+interface Held {
+  /** Empty once it is told, or says no more than what is told. */
+  seen: Seen | undefined;
+  /** When the first of what is held back was seen, by the clock that nobody sets, in ms. */
+  readonly since: number;
 }
 
 /** Jobs that run, of which something was seen that is not told yet. */
 export interface UnderWay {
-  readonly size: () => number;
-  /** For how long the first of them has been held back, in ms. */
-  readonly heldMs: () => number;
-  /** Holds back what was seen of a job last, which says all that was held back of it before. */
-  readonly hold: (job: Held, tell: () => void) => void;
+  /** Holds back a job's last snapshot, which says all that was held back of it before. */
+  readonly hold: (seen: Seen) => void;
+  /** What is told of this job now says all that is held back of it. */
+  readonly drop: (seen: Seen) => void;
   /** Tells all that is held back. */
   readonly tellAll: () => void;
-}
-
-/** What is told of this job now says all that is held back of it. */
-export function drop(job: Held): void {
-  job.tell = undefined;
+  readonly values: () => readonly WaitingUpdate[];
+  /** How many snapshots were held back that nobody was told, for a later one says more. */
+  readonly coalesced: () => number;
 }
 
 /**
@@ -26,50 +36,63 @@ export function drop(job: Held): void {
  * snapshot, its end's. As soon as one has been held back for as long, all are told, in one write.
  *
  * A list that is swept now and then, and no map: where thousands come and go each second, all that ever stood in
- * a long-lived map outlives the first collections of the garbage.
+ * a long-lived map outlives the first collections of the garbage. For the same reason a place that stands in
+ * the list for longer than its job runs lets go of it at once, and nothing but the place itself leads there.
+ *
+ * @param tell must not throw
  */
-export function createUnderWay(ms: number): UnderWay {
-  let held: Held[] = [];
+export function createUnderWay(ms: number, tell: (seen: Seen, since: number) => void): UnderWay {
+  /** The oldest first; empty places stand among them until the next sweep. */
+  let list: Held[] = [];
+  let coalesced = 0;
   let timer: NodeJS.Timeout | undefined;
 
-  function heldMs(): number {
-    const first = held.find(isHeld);
-    return first === undefined ? 0 : performance.now() - first.since;
+  function empty(held: Held): Seen | undefined {
+    const { seen } = held;
+    if (seen !== undefined) seen.held = undefined;
+    held.seen = undefined;
+    return seen;
   }
 
   function tellAll(): void {
-    const all = held;
-    held = [];
-    for (const job of all) {
-      const { tell } = job;
-      drop(job);
-      tell?.();
+    clearTimeout(timer);
+    timer = undefined;
+    const all = list;
+    list = [];
+    for (const held of all) {
+      const seen = empty(held);
+      if (seen !== undefined) tell(seen, held.since);
     }
   }
 
   function sweep(): void {
     timer = undefined;
-    held = held.filter(isHeld);
-    const leftMs = ms - heldMs();
+    list = list.filter(({ seen }) => seen !== undefined);
+    const [oldest] = list;
+    if (oldest === undefined) return;
+    const leftMs = ms - (performance.now() - oldest.since);
     if (leftMs < 1) tellAll();
-    else if (held.length > 0) timer = setTimeout(sweep, leftMs);
+    else timer = setTimeout(sweep, leftMs);
   }
 
   return {
-    size: () => held.filter(isHeld).length,
-    heldMs,
-    hold(job, tell) {
-      if (!isHeld(job)) {
-        held.push(job);
-        job.since = performance.now();
+    hold(seen) {
+      if (seen.held !== undefined) {
+        coalesced += 1;
+        return;
       }
-      job.tell = tell;
+      seen.held = { seen, since: performance.now() };
+      list.push(seen.held);
       timer ??= setTimeout(sweep, ms);
     },
+    drop(seen) {
+      if (seen.held === undefined) return;
+      empty(seen.held);
+      coalesced += 1;
+    },
     tellAll,
+    values: () =>
+      list.flatMap(({ seen, since }) => (seen === undefined ? [] : { update: seen.latest, since })),
+    coalesced: () => coalesced,
   };
-}
-
-function isHeld({ tell }: Held): boolean {
-  return tell !== undefined;
 }

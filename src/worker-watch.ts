@@ -34,8 +34,8 @@ interface Running {
 type Looked = readonly [id: string, each: Running | undefined];
 
 export interface WorkerWatch {
-  /** It runs here; to be told so again is no harm. */
-  readonly started: (job: TrackableJob) => void;
+  /** It runs here, at least since then, by `performance.now`; to be told so again is no harm. */
+  readonly started: (job: TrackableJob, since: number) => void;
   /** The worker told of the attempt's end. */
   readonly ended: (job: TrackableJob) => void;
   /** Something happened to a job of which nothing but the id is known. */
@@ -159,13 +159,13 @@ export function createWorkerWatch(
   }
 
   return {
-    started(job) {
+    started(job, since) {
       const before = running.get(String(job.id))?.job;
       // Or late word of an attempt that has lost its job to the one that is known.
       if (before === job) return;
       if (before !== undefined && before.attemptsStarted > job.attemptsStarted) return;
       running.set(String(job.id), { job, isLong: false });
-      schedule(LOOK_MS);
+      schedule(Math.max(0, since + LOOK_MS - performance.now()));
     },
     ended(job) {
       const id = String(job.id);

@@ -1,7 +1,7 @@
 import { bareUpsertStore, countBare } from '../peers/bare-upsert.ts';
 import { tracked, untracked } from '../peers/peer.ts';
 import { round, type Figure, type Findings } from '../harness/figures.ts';
-import { medianOf, runInTurn } from '../harness/load.ts';
+import { medianOf, runInTurn, type Run } from '../harness/load.ts';
 import { storesOf, type Bench } from '../harness/parts.ts';
 
 const CONCURRENCY = 50;
@@ -53,55 +53,26 @@ export async function measureJobs(bench: Bench): Promise<Findings> {
   ];
   const figures: Figure[] = [];
   const rows: (string | number)[][] = [];
-  for (const { what, jobMs, jobs, leastKept, mostCpuAdded, mostRequests } of loads) {
-    const load = { jobs, jobMs, concurrency: CONCURRENCY };
-    const runs = await runInTurn(bench, peers, load, bench.pick(7, 3));
-    const base = runs.get(untracked) ?? [];
+  for (const load of loads) {
+    const { jobs, jobMs } = load;
+    const runs = await runInTurn(
+      bench,
+      peers,
+      { jobs, jobMs, concurrency: CONCURRENCY },
+      bench.pick(7, 3),
+    );
     for (const [{ name }, ofPeer] of runs) {
-      const kept = medianOf(ofPeer, (run, alone) => run.jobsPerSecond / alone.jobsPerSecond, base);
-      const added = medianOf(
-        ofPeer,
-        (run, alone) => run.cpuMicrosPerJob - alone.cpuMicrosPerJob,
-        base,
-      );
-      const requests = medianOf(ofPeer, ({ requestsPerJob }) => requestsPerJob);
-      rows.push([
-        what,
-        name,
-        Math.round(medianOf(ofPeer, ({ jobsPerSecond }) => jobsPerSecond)),
-        name === 'untracked' ? '' : kept.toFixed(3),
-        medianOf(ofPeer, ({ cpuMicrosPerJob }) => cpuMicrosPerJob).toFixed(1),
-        name === 'untracked' ? '' : added.toFixed(1),
-        requests.toFixed(4),
-        name === 'untracked' ? '' : Math.round(medianOf(ofPeer, ({ settledMs }) => settledMs)),
-        name === 'untracked' ? '' : medianOf(ofPeer, ({ wrong }) => wrong),
-      ]);
-      const least = leastKept[name];
-      if (least !== undefined)
-        figures.push({ what: `${what}, kept, ${name}`, value: round(kept), target: { least } });
-      const mostCpu = mostCpuAdded?.[name];
-      if (mostCpu !== undefined)
-        figures.push({
-          what: `${what}, CPU added a job, ${name}`,
-          value: round(added),
-          unit: 'µs',
-          target: { most: mostCpu },
-        });
-      const most = mostRequests?.[name];
-      if (most !== undefined)
-        figures.push({
-          what: `${what}, requests a job, ${name}`,
-          value: round(requests),
-          target: { most },
-        });
+      const cost = costOf(ofPeer, runs.get(untracked) ?? []);
+      rows.push([load.what, name, ...(name === untracked.name ? unheld(cost) : held(cost))]);
+      figures.push(...figuresOf(load, name, cost));
     }
   }
   const head = [
     'jobs',
     'rows kept by',
     'jobs/s',
-    'kept',
     'CPU µs',
+    'kept',
     'added',
     'requests a job',
     'true after ms',
@@ -109,4 +80,56 @@ export async function measureJobs(bench: Bench): Promise<Findings> {
   ];
   const title = `One worker, concurrency ${CONCURRENCY}: medians of rounds in turn; CPU is the worker's process alone`;
   return { figures, grids: [{ title, head, rows }] };
+}
+
+/** Medians over the rounds; what is kept and added is held against the untracked run of the same round. */
+function costOf(runs: readonly Run[], base: readonly Run[]) {
+  return {
+    jobsPerSecond: medianOf(runs, (run) => run.jobsPerSecond),
+    cpu: medianOf(runs, (run) => run.cpuMicrosPerJob),
+    kept: medianOf(runs, (run, alone) => run.jobsPerSecond / alone.jobsPerSecond, base),
+    cpuAdded: medianOf(runs, (run, alone) => run.cpuMicrosPerJob - alone.cpuMicrosPerJob, base),
+    requests: medianOf(runs, (run) => run.requestsPerJob),
+    settledMs: medianOf(runs, (run) => run.settledMs),
+    wrong: medianOf(runs, (run) => run.wrong),
+  };
+}
+
+type Cost = ReturnType<typeof costOf>;
+
+function unheld({ jobsPerSecond, cpu }: Cost): (string | number)[] {
+  return [Math.round(jobsPerSecond), cpu.toFixed(1)];
+}
+
+function held(cost: Cost): (string | number)[] {
+  const { kept, cpuAdded, requests, settledMs, wrong } = cost;
+  return [
+    ...unheld(cost),
+    kept.toFixed(3),
+    cpuAdded.toFixed(1),
+    requests.toFixed(4),
+    Math.round(settledMs),
+    wrong,
+  ];
+}
+
+function figuresOf(load: Load, name: string, { kept, cpuAdded, requests }: Cost): Figure[] {
+  const { what, leastKept, mostCpuAdded, mostRequests } = load;
+  const figures: Figure[] = [];
+  const least = leastKept[name];
+  if (least !== undefined)
+    figures.push({ what: `${what}, kept, ${name}`, value: round(kept), target: { least } });
+  const cpu = mostCpuAdded?.[name];
+  if (cpu !== undefined) {
+    const added = { value: round(cpuAdded), unit: 'µs', target: { most: cpu } };
+    figures.push({ what: `${what}, CPU added a job, ${name}`, ...added });
+  }
+  const most = mostRequests?.[name];
+  if (most !== undefined)
+    figures.push({
+      what: `${what}, requests a job, ${name}`,
+      value: round(requests),
+      target: { most },
+    });
+  return figures;
 }

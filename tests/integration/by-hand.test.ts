@@ -102,6 +102,20 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     expect(ms).toBeLessThan(SOON_MS);
   });
 
+  test('failed, and retried at once: its start is the one that it had', async () => {
+    await using by = await take();
+    const { processedOn = 0 } = by.job;
+    await by.job.moveToFailed(new RangeError('too far'), TOKEN, false);
+    await by.job.retry();
+    const again = await by.worker.getNextJob(TOKEN);
+    await by.becomes({ status: 'active', attempt: 2 });
+    await again.moveToCompleted('done', TOKEN, false);
+    await by.becomes({ status: 'completed' });
+    expect((await by.row())?.startedAt?.getTime()).toBeLessThanOrEqual(processedOn + 1);
+    const attempts = await by.store.attempts({ queue: by.stage.name, jobId: by.job.id! });
+    expect(attempts.map(({ attempt }) => attempt)).toEqual([1, 2]);
+  });
+
   test('completed, and forgotten by the queue, where the queue is tracked too', async () => {
     await using by = await take({ removeOnComplete: true });
     await using queueTracker = attachQueueTracking(by.stage.queue, by.store);

@@ -152,7 +152,7 @@ test('a job that left its worker without an event is redacted as it is read off 
   const watch = createWorkerWatch(new FakeWorker(), reader, tracker);
   const job = { ...JOB, ...SECRETIVE };
   tracker.observe({ type: 'active' }, job);
-  watch.started(job);
+  watch.started(job, performance.now());
   put(reader, 'delayed');
   await watch.close();
   await tracker.close();

@@ -31,14 +31,14 @@ function setUp(options: object = {}) {
 
 const ENDED = { finishedOn: 10, attemptsMade: 1 };
 
-test('a job that ends sooner is read once, and written once, with its start', async () => {
-  const { store, emit, metadata, row } = setUp();
+test('a job that ends sooner is written once, with its start', async () => {
+  const { store, tracker, emit, row } = setUp();
   for (let id = 0; id < 100; id++) emit('active', `${id}`);
   await vi.advanceTimersByTimeAsync(45);
   for (let id = 0; id < 100; id++) emit('completed', `${id}`, 'done', ENDED);
   await vi.advanceTimersByTimeAsync(200);
   expect(store.batches.map((batch) => batch.length)).toEqual([100]);
-  expect(metadata).toHaveBeenCalledTimes(100);
+  expect(tracker.stats()).toMatchObject({ written: 100, coalesced: 100, pending: 0 });
   expect(await row('1')).toMatchObject({
     status: 'completed',
     startedAt: new Date(2),
@@ -88,16 +88,22 @@ test('200 jobs that report progress each 10 ms are 20 writes a second at most, a
   expect(await row('7')).toMatchObject({ status: 'completed', progress: 99 });
 });
 
-test('a start says what error its job had when it started, not the one that it is failing with', async () => {
-  const { emit, row } = setUp();
-  emit('active', '1');
+test('a start says how its job stood when it started, whatever becomes of it while the start is held', async () => {
+  const { emit, row } = setUp({
+    metadata: ({ data }: { data: { tenant?: string } }) => ({ tenant: data.tenant ?? null }),
+  });
+  emit('active', '1', undefined, { data: { tenant: 'acme' } });
   emit('active', '2', undefined, { failedReason: 'of the attempt before' });
-  // As BullMQ does it, before it asks the queue.
-  emit('saved', '1', undefined, { failedReason: 'of this one' });
-  emit('saved', '2', undefined, { failedReason: 'of this one' });
+  // As BullMQ does it before it asks the queue, and a processor, and `job.retry()`.
+  const later = { failedReason: 'of this one', data: {}, processedOn: null, attemptsMade: 1 };
+  emit('saved', '1', undefined, later);
+  emit('saved', '2', undefined, later);
+  emit('progress', '2', 5);
   await vi.advanceTimersByTimeAsync(100);
-  expect(await row('1')).toMatchObject({ status: 'active', error: null });
-  expect(await row('2')).toMatchObject({ error: { message: 'of the attempt before' } });
+  const started = { status: 'active', startedAt: new Date(2), attemptsMade: 0 };
+  expect(await row('1')).toMatchObject({ ...started, error: null, metadata: { tenant: 'acme' } });
+  const error = { message: 'of the attempt before' };
+  expect(await row('2')).toMatchObject({ ...started, error, progress: 5 });
 });
 
 test('what is held is pending, has a lag, and is stored by flush, by close, and by the worker’s close', async () => {
@@ -124,16 +130,67 @@ test('nothing is held for longer than a second, however long a write waits', asy
   expect(store.batches).toEqual([['1']]);
 });
 
-test('who reads the log sees each start when it happens', () => {
+test('who reads the log sees each update when it happens, and still each job is written once', async () => {
   const debug = vi.fn<(row: object) => void>();
   const logger = { debug, info() {}, warn() {}, error() {} };
-  const { emit } = setUp({ logger });
+  const { store, emit } = setUp({ logger });
   emit('active', '1');
+  emit('progress', '1', 50);
+  expect(debug).toHaveBeenCalledTimes(2);
   emit('completed', '1', undefined, ENDED);
   expect(debug.mock.calls.map(([row]) => row)).toMatchObject([
     { status: 'active' },
+    { status: 'active' },
     { status: 'completed' },
   ]);
+  await vi.advanceTimersByTimeAsync(100);
+  expect(store.batches).toEqual([['1']]);
+});
+
+test.each(['time', 'flush', 'close', 'worker'] as const)(
+  'a logger that throws keeps no update from the store, nor the worker from its close: by %s',
+  async (how) => {
+    const failing = () => {
+      throw new Error('disk full');
+    };
+    const onError = vi.fn<(error: { code: string }) => void>();
+    const logger = { debug: failing, info() {}, warn() {}, error() {} };
+    const { worker, tracker, emit, row } = setUp({ logger, onError });
+    for (let id = 0; id < 3; id++) emit('active', `${id}`);
+    emit('progress', '2', 50);
+    const stored = how === 'worker' ? worker.close() : how === 'time' ? undefined : tracker[how]();
+    await vi.advanceTimersByTimeAsync(100);
+    await stored;
+    for (let id = 0; id < 3; id++) expect(await row(`${id}`)).toMatchObject({ status: 'active' });
+    expect(await row('2')).toMatchObject({ progress: 50 });
+    expect(onError.mock.calls.map(([{ code }]) => code)).toEqual(Array(4).fill('ERR_HOOK_FAILED'));
+    expect(worker.closed).toBe(how === 'worker' ? 1 : 0);
+  },
+);
+
+test('a job counts once, whatever of it waits in the store’s line and whatever is held back', async () => {
+  const { worker, store, tracker, emit } = setUp();
+  store.answers('hang');
+  emit('active', '1');
+  await vi.advanceTimersByTimeAsync(100);
+  emit('progress', '1', 50);
+  // Put back and taken again: another `Job` of the same id.
+  for (let attempt = 2; attempt < 10; attempt++)
+    worker.run('active', '1', { attemptsStarted: attempt });
+  expect(tracker.stats()).toMatchObject({ pending: 1, lagMs: 100 });
+});
+
+test('no timer outlives a close', async () => {
+  for (const how of ['close', 'worker'] as const) {
+    const { worker, tracker, emit } = setUp({ flushIntervalMs: 1_000 });
+    emit('active', '1');
+    emit('active', '2');
+    emit('completed', '2', undefined, ENDED);
+    const closed = how === 'worker' ? worker.close() : tracker.close();
+    await vi.advanceTimersByTimeAsync(10);
+    await closed;
+    expect(vi.getTimerCount()).toBe(0);
+  }
 });
 
 test('a Job shows nothing of what is kept on it, and one that takes nothing is tracked all the same', async () => {
