@@ -8,8 +8,8 @@
 export interface BatchSize {
   readonly now: () => number;
   readonly succeeded: () => void;
-  /** @param written how many jobs the write had taken, or were left of it */
-  readonly failed: (written: number) => void;
+  /** @param jobs how many the write had taken, or were left of it */
+  readonly failed: (jobs: number) => void;
 }
 
 export function createBatchSize(full: number): BatchSize {
@@ -23,9 +23,9 @@ export function createBatchSize(full: number): BatchSize {
       else if (growth === 'by a leap') growth = 'has leapt';
       size = growth === 'by doubling' ? Math.min(2 * size, full) : full;
     },
-    failed(written) {
+    failed(jobs) {
       if (growth === 'has leapt') growth = 'by doubling';
-      size = Math.ceil(written / 2);
+      size = Math.ceil(jobs / 2);
     },
   };
 }

@@ -59,7 +59,6 @@ export function hush(thrown: unknown): void {
 export function hushFields(error: object): void {
   const fields = error as Record<string, unknown>;
   for (const name of [...Object.keys(MAX_LENGTH), ...QUOTING]) {
-    // Frozen, or with a getter of its own: it is what its owner made it.
     try {
       const value = fields[name];
       if (typeof value === 'string') {
@@ -68,6 +67,8 @@ export function hushFields(error: object): void {
       }
       if (QUOTING.includes(name) && Object.hasOwn(error, name))
         Object.defineProperty(error, name, { enumerable: false });
-    } catch {}
+    } catch {
+      // Frozen, or with a getter of its own: it is what its owner made it.
+    }
   }
 }
