@@ -31,7 +31,7 @@ describe('what an install brings', () => {
   test('BullMQ is a peer; the database clients are peers that may be missing', () => {
     const { peerDependencies, peerDependenciesMeta } = readManifest(installed());
     expect(peerDependencies).toEqual({
-      '@supabase/supabase-js': '^2.0.0',
+      '@supabase/supabase-js': '^2.32.0',
       bullmq: '^5.16.0 || ^6.0.0',
       pg: '^8.0.0',
     });
