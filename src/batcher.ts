@@ -270,13 +270,20 @@ export function createBatcher(
       await flush().finally(end);
     },
     stats(heldBack = []) {
+      // A job may wait in more than one place.
+      const elsewhere = [...underWay, ...heldBack]
+        .map(({ update }) => keyOf(update))
+        .filter((key) => !pending.has(key));
       const now = performance.now();
-      const entries = [...unsaved(), ...heldBack];
-      // A job may be in the write under way and wait behind it too.
-      const pendingJobs = new Set(entries.map(({ update }) => keyOf(update))).size;
-      const oldest = entries.reduce((lag, { since }) => Math.max(lag, now - since), 0);
-      const lagMs = Math.round(oldest);
-      return { pending: pendingJobs, ...counts, dropped: dropped.count(), lagMs, lastError };
+      let oldest = now;
+      for (const { since } of [...unsaved(), ...heldBack]) oldest = Math.min(oldest, since);
+      return {
+        pending: pending.size() + new Set(elsewhere).size,
+        ...counts,
+        dropped: dropped.count(),
+        lagMs: Math.round(now - oldest),
+        lastError,
+      };
     },
   };
 }

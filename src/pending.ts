@@ -19,6 +19,7 @@ export interface PendingUpdate extends WaitingUpdate {
 /** The updates that wait for their write, one for each job. */
 export interface PendingUpdates {
   size(): number;
+  has(key: string): boolean;
   values(): Iterable<PendingUpdate>;
   /** Adds an entry. @returns whether it was folded into one that waits, and what the bound cost */
   add(entry: PendingUpdate): { coalesced: boolean; evicted: PendingUpdate | undefined };
@@ -61,6 +62,7 @@ export function createPendingUpdates(maxSize: number): PendingUpdates {
 
   return {
     size: () => entries.size,
+    has: (key) => entries.has(key),
     values: () => entries.values(),
     add(entry) {
       const key = keyOf(entry.update);

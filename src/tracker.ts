@@ -119,7 +119,11 @@ export function createTracker(
 
   /** As a row: the raw readings beside the times that the law makes of them. Nothing without a logger. */
   function log(update: StatusUpdate): void {
-    logger?.debug({ ...toStatus(update), ...NO_VALUES }, 'job status observed');
+    try {
+      logger?.debug({ ...toStatus(update), ...NO_VALUES }, 'job status observed');
+    } catch (thrown) {
+      reportHook('Your `logger` failed', thrown);
+    }
   }
 
   /** A filter that can't say leaves the job tracked: a row too many beats a missing one. */
@@ -164,8 +168,7 @@ export function createTracker(
     if (update.status === 'active') {
       underWay.hold(seen);
     } else {
-      underWay.drop(seen);
-      batcher.take(update);
+      batcher.take(update, underWay.drop(seen));
     }
     log(update);
   }

@@ -22,8 +22,12 @@ interface Held {
 export interface UnderWay {
   /** Holds back a job's last snapshot, which says all that was held back of it before. */
   readonly hold: (seen: Seen) => void;
-  /** What is told of this job now says all that is held back of it. */
-  readonly drop: (seen: Seen) => void;
+  /**
+   * What is told of this job now says all that is held back of it.
+   *
+   * @returns when the first of that was seen; `undefined` where nothing is held back
+   */
+  readonly drop: (seen: Seen) => number | undefined;
   /** Tells all that is held back. */
   readonly tellAll: () => void;
   readonly values: () => readonly WaitingUpdate[];
@@ -57,17 +61,17 @@ export function createUnderWay(ms: number, tell: (seen: Seen, since: number) => 
   function tellAll(): void {
     clearTimeout(timer);
     timer = undefined;
-    const all = list;
-    list = [];
-    for (const held of all) {
+    // Each stands there until it is told: who hears of an error meanwhile, and asks for a flush, finds the others.
+    for (const held of list) {
       const seen = empty(held);
       if (seen !== undefined) tell(seen, held.since);
     }
+    list = list.filter(isHeld);
   }
 
   function sweep(): void {
     timer = undefined;
-    list = list.filter(({ seen }) => seen !== undefined);
+    list = list.filter(isHeld);
     const [oldest] = list;
     if (oldest === undefined) return;
     const leftMs = ms - (performance.now() - oldest.since);
@@ -85,14 +89,19 @@ export function createUnderWay(ms: number, tell: (seen: Seen, since: number) => 
       list.push(seen.held);
       timer ??= setTimeout(sweep, ms);
     },
-    drop(seen) {
-      if (seen.held === undefined) return;
-      empty(seen.held);
+    drop({ held }) {
+      if (held === undefined) return undefined;
+      empty(held);
       coalesced += 1;
+      return held.since;
     },
     tellAll,
     values: () =>
       list.flatMap(({ seen, since }) => (seen === undefined ? [] : { update: seen.latest, since })),
     coalesced: () => coalesced,
   };
+}
+
+function isHeld({ seen }: Held): boolean {
+  return seen !== undefined;
 }

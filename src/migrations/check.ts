@@ -3,11 +3,11 @@ import { tableNames, type TableNames, type TableOptions } from './names.ts';
 import { surveySql, type Survey } from './survey.ts';
 import { SCHEMA_VERSION } from './version.ts';
 
-/** What a database holds, against what this package needs. */
+/** What a database holds, against what this package sets up. */
 export interface SchemaReport {
   /** Version of the database's objects: 0 where there is no table, `null` where the table is not ours. */
   readonly installed: number | null;
-  /** Version that this package needs. */
+  /** Version that this package sets up. */
   readonly current: number;
   /** Each thing that is not as this package makes it, in words; empty where all is in order. */
   readonly differences: readonly string[];

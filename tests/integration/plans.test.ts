@@ -176,6 +176,36 @@ describe.each(Object.entries(STORES))('%s store, a million rows', (_, createStor
   });
 });
 
+/** The index that docs/database.md names for each. */
+test.each<[string, string, (store: WholeStore) => Promise<unknown>]>([
+  ['a list', 'created_idx', (store) => store.list()],
+  [
+    'a list of what fails',
+    'status_idx',
+    (store) => store.list({ queue: 'queue-1', status: 'delayed' }),
+  ],
+  [
+    'a list of a tenant',
+    'metadata_idx',
+    (store) => store.list({ metadata: { userId: 'user-700' } }),
+  ],
+  ['a count of what is completed', 'status_idx', (store) => store.count({ status: 'completed' })],
+  [
+    "a count of a queue's completions",
+    'status_idx',
+    (store) => store.count({ queue: 'queue-1', status: 'completed' }),
+  ],
+  [
+    'a count of what ended in a day',
+    'finished_idx',
+    (store) => store.count({ finishedFrom: at(500_000), finishedBefore: at(543_200) }),
+  ],
+  ['prune', 'finished_idx', (store) => store.prune({ olderThan: at(6_000) })],
+])('%s reads %s', async (_, index, query) => {
+  const reads = readsOf(await logOf(() => query(new PostgresStatusStore(pool))));
+  expect(reads.join()).toContain(`job_status_${index}`);
+});
+
 /** What docs/database.md says of these; and if a plan could not be seen here, nor could it above. */
 test.each<[string, (store: WholeStore) => Promise<unknown>]>([
   ['a count of a name', (store) => store.count({ name: 'export' })],

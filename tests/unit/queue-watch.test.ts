@@ -1,16 +1,16 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { TrackableQueue } from '../../src/bullmq.ts';
-import { resolveOptions } from '../../src/options.ts';
+import { resolveOptions, type TrackingOptions } from '../../src/options.ts';
 import { watchQueue } from '../../src/queue-watch.ts';
 import { MemoryStatusStore } from '../../src/stores/memory.ts';
 import { createTracker } from '../../src/tracker.ts';
 import { FakeReader } from '../support/fake-reader.ts';
 
 /** A watch of a queue that does nothing by itself. */
-function watched() {
+function watched(options: TrackingOptions = {}) {
   const reader = new FakeReader();
   const store = new MemoryStatusStore();
-  const tracker = createTracker({ queue: 'q', worker: null }, store, resolveOptions());
+  const tracker = createTracker({ queue: 'q', worker: null }, store, resolveOptions(options));
   const queue = { name: 'q', qualifiedName: 'bull:q' } as TrackableQueue;
   const watch = watchQueue('q', queue, reader, tracker);
   const look = async () => {
@@ -45,6 +45,26 @@ test('a job that is gone after any event but its end or removal is left as it is
   expect(await look()).toBe('waiting');
   happens('completed', 'well');
   expect(await look()).toBe('completed');
+  await watch.close();
+});
+
+test('a logger that throws holds up no look', async () => {
+  const debug = () => {
+    throw new Error('disk full');
+  };
+  const onError = vi.fn<(error: { code: string; message: string }) => void>();
+  const logger = { debug, info() {}, warn() {}, error() {} };
+  const { reader, watch, look, happens } = watched({ logger, onError });
+  await look();
+  reader.put('1', 'waiting', WAITING);
+  happens('added');
+  expect(await look()).toBe('waiting');
+  reader.jobs.clear();
+  happens('completed', 'well');
+  expect(await look()).toBe('completed');
+  expect(onError.mock.calls.map(([{ code, message }]) => `${code} ${message}`)).toEqual(
+    Array(2).fill('ERR_HOOK_FAILED Your `logger` failed: disk full'),
+  );
   await watch.close();
 });
 

@@ -58,6 +58,21 @@ test('a start is told once it was held for five times flushIntervalMs, and all o
   expect(await row('2')).toMatchObject({ status: 'active' });
 });
 
+test('a start that follows one that ended is told in its own time', async () => {
+  const { store, tracker, emit } = setUp();
+  emit('active', '1');
+  await vi.advanceTimersByTimeAsync(20);
+  emit('completed', '1', undefined, ENDED);
+  // Waits since the start did.
+  expect(tracker.stats()).toMatchObject({ pending: 1, lagMs: 20, coalesced: 1 });
+  await vi.advanceTimersByTimeAsync(10);
+  emit('active', '2');
+  await vi.advanceTimersByTimeAsync(45);
+  expect(store.batches).toEqual([['1']]);
+  await vi.advanceTimersByTimeAsync(25);
+  expect(store.batches).toEqual([['1'], ['2']]);
+});
+
 test('jobs that come and go never make another one’s start wait, nor are told with none', async () => {
   const { store, emit, row } = setUp({ flushIntervalMs: 10, maxBatchSize: 1 });
   emit('active', 'long');
@@ -133,7 +148,7 @@ test('nothing is held for longer than a second, however long a write waits', asy
 test('who reads the log sees each update when it happens, and still each job is written once', async () => {
   const debug = vi.fn<(row: object) => void>();
   const logger = { debug, info() {}, warn() {}, error() {} };
-  const { store, emit } = setUp({ logger });
+  const { store, tracker, emit } = setUp({ logger });
   emit('active', '1');
   emit('progress', '1', 50);
   expect(debug).toHaveBeenCalledTimes(2);
@@ -145,6 +160,7 @@ test('who reads the log sees each update when it happens, and still each job is 
   ]);
   await vi.advanceTimersByTimeAsync(100);
   expect(store.batches).toEqual([['1']]);
+  expect(tracker.stats()).toMatchObject({ written: 1, coalesced: 2 });
 });
 
 test.each(['time', 'flush', 'close', 'worker'] as const)(
@@ -178,6 +194,18 @@ test('a job counts once, whatever of it waits in the store’s line and whatever
   for (let attempt = 2; attempt < 10; attempt++)
     worker.run('active', '1', { attemptsStarted: attempt });
   expect(tracker.stats()).toMatchObject({ pending: 1, lagMs: 100 });
+});
+
+test('who hears of a start that is given up finds the others, told or not', async () => {
+  const pending: number[] = [];
+  const onError = () => void pending.push(tracker.stats().pending);
+  const { tracker, emit } = setUp({ onError, maxPending: 1, maxBatchSize: 1 });
+  for (let id = 0; id < 6; id++) emit('active', `${id}`);
+  const flushed = tracker.flush().catch(() => {});
+  // One goes to the store at once, the last one waits, and those between are given up one by one.
+  expect(pending).toEqual([5, 4, 3, 2]);
+  await vi.advanceTimersByTimeAsync(10);
+  await flushed;
 });
 
 test('no timer outlives a close', async () => {
