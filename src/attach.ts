@@ -94,9 +94,16 @@ export function attachStatusTracking<Worker extends TrackableWorker>(
   };
 }
 
-/** Whether an event tells something of a job; all others pass unread. */
+/** Events that tell something of a job; all others pass unread. */
+const JOB_EVENTS: ReadonlySet<string> = new Set<JobEvent['type']>([
+  'active',
+  'progress',
+  'completed',
+  'failed',
+]);
+
 function isJobEvent(event: string): event is JobEvent['type'] {
-  return ['active', 'progress', 'completed', 'failed'].includes(event);
+  return JOB_EVENTS.has(event);
 }
 
 /** What came is told by its kind only: where a worker should stand, people pass URLs with passwords. */

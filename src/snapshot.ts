@@ -61,7 +61,7 @@ export function snapshotOf(
   const values = valuesOf(job, capture);
   const status = statusAfter(type, job);
   const hasEnded = type === 'completed' || type === 'failed';
-  const update = snapshot(job, at, values, {
+  const seen: Seen = {
     status,
     attempt: Math.max(1, toCount(job.attemptsStarted)),
     progress: type === 'progress' ? value : job.progress,
@@ -73,7 +73,8 @@ export function snapshotOf(
     queuedOn: null,
     attemptEndedOn: hasEnded ? (toTime(job.finishedOn) ?? at.now) : null,
     attemptFailed: type === 'failed',
-  });
+  };
+  const update = snapshot(job, at, values, seen, previous);
   // Of a `Job` that is cancelled the attempts that it has are no longer BullMQ's own word.
   return previous === undefined || previous.maxAttempts === update.maxAttempts
     ? update
@@ -93,12 +94,17 @@ type Seen = Pick<
   | 'attemptFailed'
 > & { readonly progress: unknown; readonly result: unknown };
 
-/** All that is said of a job, in the order in which people read it. */
+/**
+ * All that is said of a job, in the order in which people read it.
+ *
+ * @param previous another snapshot of this very `Job` object, for what of it never changes
+ */
 export function snapshot(
   job: TrackableJob,
   at: Observation,
   values: Values,
   seen: Seen,
+  previous?: StatusUpdate,
 ): StatusUpdate {
   const { status, attempt, delayedUntil, children } = seen;
   const { queuedOn, attemptEndedOn, attemptFailed } = seen;
@@ -106,8 +112,8 @@ export function snapshot(
   const processedOn = toTime(job.processedOn);
   return {
     queue: at.queue,
-    jobId: toText(String(job.id)),
-    name: toText(job.name),
+    jobId: previous?.jobId ?? toText(String(job.id)),
+    name: previous?.name ?? toText(job.name),
     status,
     attempt,
     attemptsMade: toCount(job.attemptsMade),
@@ -130,7 +136,7 @@ export function snapshot(
     deduplicationId: textOf(deduplicationId),
     // Once all values are taken.
     altered: values.altered,
-    createdAt: new Date(toTime(job.timestamp) ?? 0),
+    createdAt: previous?.createdAt ?? new Date(toTime(job.timestamp) ?? 0),
     queuedOn,
     processedOn,
     finishedOn: isFinished(status) ? toTime(job.finishedOn) : null,

@@ -60,22 +60,8 @@ function toAttemptRecord(record: AttemptRecord): Row {
   };
 }
 
-/** What a row has not where the table is still of version 2. */
-const NOT_IN_VERSION_2: Row = {
-  removed_from: null,
-  cancellation: null,
-  parent: null,
-  children: null,
-  scheduler_id: null,
-  deduplication_id: null,
-  attempt_ended_on: null,
-  attempt_failed: false,
-  queued_on: null,
-};
-
-/** A row of the table as a `JobStatus`. */
-export function fromRow(stored: Row): JobStatus {
-  const row = { ...NOT_IN_VERSION_2, ...stored };
+/** A row of the table as a `JobStatus`. What came with version 3 is absent where the table is older. */
+export function fromRow(row: Row): JobStatus {
   return {
     queue: row['queue'] as string,
     jobId: row['job_id'] as string,
@@ -91,19 +77,19 @@ export function fromRow(stored: Row): JobStatus {
     metadata: row['metadata'] as JobStatus['metadata'],
     worker: row['worker'] as string | null,
     delayedUntil: toDate(row['delayed_until']),
-    removedFrom: row['removed_from'] as JobState | null,
-    cancellation: row['cancellation'] as JobStatus['cancellation'],
-    parent: row['parent'] as JobStatus['parent'],
-    children: row['children'] as JobStatus['children'],
-    schedulerId: row['scheduler_id'] as string | null,
-    deduplicationId: row['deduplication_id'] as string | null,
+    removedFrom: (row['removed_from'] ?? null) as JobState | null,
+    cancellation: (row['cancellation'] ?? null) as JobStatus['cancellation'],
+    parent: (row['parent'] ?? null) as JobStatus['parent'],
+    children: (row['children'] ?? null) as JobStatus['children'],
+    schedulerId: (row['scheduler_id'] ?? null) as string | null,
+    deduplicationId: (row['deduplication_id'] ?? null) as string | null,
     altered: row['altered'] as JobStatus['altered'],
     createdAt: toDate(row['created_at']) as Date,
     processedOn: toNumber(row['processed_on']),
     finishedOn: toNumber(row['finished_on']),
     firstProcessedOn: toNumber(row['first_processed_on']),
     attemptEndedOn: toNumber(row['attempt_ended_on']),
-    attemptFailed: row['attempt_failed'] as boolean,
+    attemptFailed: (row['attempt_failed'] ?? false) as boolean,
     queuedOn: toNumber(row['queued_on']),
     updatedAt: toDate(row['updated_at']) as Date,
     sequence: toNumber(row['sequence']) as number,
@@ -154,5 +140,5 @@ function fromFarZone(text: string): Date {
 
 /** `bigint` columns come as text from `pg` and as numbers from PostgREST; ours are safe integers. */
 function toNumber(value: unknown): number | null {
-  return value === null ? null : Number(value);
+  return value === null || value === undefined ? null : Number(value);
 }
