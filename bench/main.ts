@@ -36,7 +36,7 @@ const MEASURES: Readonly<Record<string, (bench: Bench) => Promise<Findings>>> = 
 const SHORT = ['jobs', 'writes', 'pending'];
 
 const program = new Command('bench')
-  .description('Measures what tracking costs. A full run takes some 25 minutes and 20 GB of disk.')
+  .description('Measures what tracking costs. A full run takes some 17 minutes and 20 GB of disk.')
   .addOption(new Option('--only <measures...>', 'which measures').choices(Object.keys(MEASURES)))
   .option(
     '--short',
