@@ -93,6 +93,8 @@ class Job {
   }
 }
 
+const soon = { timeout: 10_000 };
+
 /** What somebody sees who looks at his jobs. */
 function watch(sub: string, options: Partial<WatchOptions> = {}) {
   const token = api.signedInToken({ sub });
@@ -116,22 +118,21 @@ function watch(sub: string, options: Partial<WatchOptions> = {}) {
   return { pages, errors, progress, stop: () => controller.abort() };
 }
 
-/** Somebody who looks, and whose first page came when changes were being sent. */
+/** Somebody who looks, and to whom changes are being sent. */
 async function watching(sub: string, options?: Partial<WatchOptions>) {
   const job = new Job('first');
   await job.progress(1);
   const watcher = watch(sub, options);
-  await expect.poll(() => watcher.pages.length).toBeGreaterThan(0);
-  // Read after the server had subscribed: what changes from here on is sent.
+  await expect.poll(() => watcher.pages.length, soon).toBeGreaterThan(0);
+  // From the join on, the stand-in sends what changes.
+  await expect.poll(realtime.joined, soon).toBe(1);
   await new Job('second').progress(2);
-  await expect.poll(() => watcher.progress('second'), { timeout: 5_000 }).toBe(2);
+  await expect.poll(() => watcher.progress('second'), soon).toBe(2);
   return { ...watcher, job };
 }
 
 /** The progress told by the last change that was lost. */
 const lastLost = () => realtime.lost.at(-1)?.row['progress'];
-
-const soon = { timeout: 10_000 };
 
 describe('who looks sees the truth', () => {
   test('first the newest rows there are, newest first', async () => {
@@ -187,11 +188,12 @@ describe('who looks sees the truth', () => {
   test('after a connection was cut and changes were lost', async () => {
     const { job, progress, errors } = await watching(ALICE);
     realtime.set('lose', true);
-    await job.progress(40);
-    await expect.poll(lastLost, soon).toBe('40');
     realtime.cut();
+    // Changed only once the cut is known, lest a read still under way shows it.
+    await expect.poll(() => errors.length, soon).toBeGreaterThan(0);
+    await job.progress(40);
     await expect.poll(() => progress('first'), soon).toBe(40);
-    expect(errors.length).toBeGreaterThan(0);
+    await expect.poll(lastLost, soon).toBe('40');
     // And changes come again.
     realtime.set('lose', false);
     await job.progress(60);
