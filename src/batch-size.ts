@@ -1,5 +1,15 @@
+/** As many as any store takes in one write, as far as is known. */
+const SURE = 500;
+
+/** How long the store may be at one write of more than that, in ms. */
+const QUICK_MS = 200;
+
 /**
  * How many jobs the next write may take at most.
+ *
+ * 500; and up to the full size as many as the store, by its last write, takes 200 ms for. A large write costs least
+ * a job, and one that is slow, be it for its values or for the store, is no better for being larger. Once one of more
+ * than 500 is refused, there is none again: what stands in front of a store may have a limit for its bytes.
  *
  * Halved by each failure: a batch may be too much for its store's time limit, and where one update is the
  * culprit the others get by without it. The first success leaps back to the full size, for most often the
@@ -7,21 +17,30 @@
  */
 export interface BatchSize {
   readonly now: () => number;
-  readonly succeeded: () => void;
+  /** @param jobs how many the write had taken, and for how long it was under way */
+  readonly succeeded: (jobs: number, ms: number) => void;
+  /** @param jobs how many the write had taken that is halved now */
+  readonly refused: (jobs: number) => void;
   /** @param jobs how many the write had taken, or were left of it */
   readonly failed: (jobs: number) => void;
 }
 
 export function createBatchSize(full: number): BatchSize {
   let size = full;
+  let quick = full;
+  let most = full;
   let growth: 'by a leap' | 'has leapt' | 'by doubling' = 'by a leap';
 
   return {
-    now: () => size,
-    succeeded() {
+    now: () => Math.min(size, quick, most),
+    succeeded(jobs, ms) {
+      quick = Math.max(SURE, Math.floor((jobs * QUICK_MS) / ms));
       if (size === full) growth = 'by a leap';
       else if (growth === 'by a leap') growth = 'has leapt';
       size = growth === 'by doubling' ? Math.min(2 * size, full) : full;
+    },
+    refused(jobs) {
+      if (jobs > SURE) most = SURE;
     },
     failed(jobs) {
       if (growth === 'has leapt') growth = 'by doubling';

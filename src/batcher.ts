@@ -1,7 +1,7 @@
 import { askStore } from './ask-store.ts';
 import { createBatchSize } from './batch-size.ts';
 import { createDropped } from './dropped.ts';
-import { asStoreError, codeOf, describe, JobStatusError } from './errors.ts';
+import { asStoreError, codeOf, describe, JobStatusError, restAskedFor } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
 import { keyOf } from './key.ts';
 import type { ResolvedOptions } from './options.ts';
@@ -63,9 +63,6 @@ export interface Batcher {
   readonly stats: (heldBack?: readonly WaitingUpdate[]) => TrackerStats;
 }
 
-/** The longest rest that `backoff` can bring, or that a store may ask for. */
-const MAX_REST_MS = 3_600_000;
-
 /** The longest rest while somebody flushes. */
 const MAX_REST_IN_FLUSH_MS = 250;
 
@@ -92,7 +89,7 @@ export function createBatcher(
   options: BatcherOptions,
   report: (error: JobStatusError, updates: readonly StatusUpdate[]) => void,
 ): Batcher {
-  const { flushIntervalMs, maxBatchSize, backoff, writeTimeoutMs, flushTimeoutMs } = options;
+  const { flushIntervalMs, backoff, writeTimeoutMs, flushTimeoutMs } = options;
   const pending = createPendingUpdates(options.maxPending);
   const waiters = createFlushWaiters(unsaved);
   const counts = { written: 0, coalesced: 0, retried: 0, refused: 0 };
@@ -109,7 +106,7 @@ export function createBatcher(
   let failedAt = 0;
   let restUntil = 0;
   let lastWriteMs = 0;
-  const batchSize = createBatchSize(maxBatchSize);
+  const batchSize = createBatchSize(options.maxBatchSize);
   const dropped = createDropped(options, tell);
 
   function add(entry: PendingUpdate): void {
@@ -129,8 +126,12 @@ export function createBatcher(
     if (closed && !isFlushing) return;
     const writeLater = (ms: number) => setTimeout(() => void writeBatch(), ms);
     if (failures > 0) timer = writeLater(Math.max(0, restUntil - performance.now()));
-    else if (isFlushing || pending.size() >= maxBatchSize) void writeBatch();
+    else if (isFlushing || isBatchFull()) void writeBatch();
     else timer = writeLater(gatherMs());
+  }
+
+  function isBatchFull(): boolean {
+    return pending.size() >= batchSize.now();
   }
 
   /**
@@ -152,17 +153,19 @@ export function createBatcher(
 
   /** Sets when RESTING ends, counted from the last failure; while somebody flushes, soon. */
   function rest(ms: number): void {
-    const longest = waiters.areHurried() ? withJitter(MAX_REST_IN_FLUSH_MS) : MAX_REST_MS;
+    const longest = waiters.areHurried() ? withJitter(MAX_REST_IN_FLUSH_MS) : ms;
     restUntil = failedAt + Math.min(ms, longest);
   }
 
   async function writeBatch(): Promise<void> {
     timer = undefined;
     underWay = pending.take(batchSize.now());
+    const jobs = underWay.length;
+    const start = performance.now();
     try {
       await writeOrSplit();
       failures = 0;
-      batchSize.succeeded();
+      batchSize.succeeded(jobs, performance.now() - start);
     } catch (thrown) {
       takeBack(asStoreError(thrown));
     } finally {
@@ -185,7 +188,7 @@ export function createBatcher(
     counts.retried += 1;
     batchSize.failed(failed.length);
     failedAt = performance.now();
-    const asked = Math.max(0, error.retryAfterMs || 0);
+    const asked = restAskedFor(error);
     // On top of what the store asks for, for it asks all trackers for the same.
     rest(asked + withJitter(Math.max(backoffMs(), asked / 2)));
     tell(error, failed.map(updateOf));
@@ -201,6 +204,7 @@ export function createBatcher(
       } catch (error) {
         if (codeOf(error) !== 'ERR_STORE_REFUSED') throw error;
         if (part.length > 1) {
+          batchSize.refused(part.length);
           const half = Math.ceil(part.length / 2);
           parts.push(part.slice(half), part.slice(0, half));
           continue;
@@ -261,7 +265,7 @@ export function createBatcher(
   return {
     take(update, since = performance.now()) {
       add({ update, ticket: ++lastTicket, since });
-      if (timer === undefined || (failures === 0 && pending.size() >= maxBatchSize)) schedule();
+      if (timer === undefined || (failures === 0 && isBatchFull())) schedule();
     },
     flush,
     end,

@@ -103,6 +103,14 @@ export function kindOf(value: unknown): string {
   return `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
 }
 
+/** The longest rest that a store may ask for. */
+const MAX_REST_MS = 3_600_000;
+
+/** For how long a store asks to be left alone, in ms; 0 where it says nothing, or nothing that makes sense. */
+export function restAskedFor({ retryAfterMs }: JobStatusError): number {
+  return Math.min(MAX_REST_MS, Math.max(0, retryAfterMs || 0));
+}
+
 /** What a store rejected with: itself, where it has a store's code; else one that has, with it as the cause. */
 export function asStoreError(thrown: unknown): JobStatusError {
   if (codeOf(thrown).startsWith('ERR_STORE_')) return thrown as JobStatusError;

@@ -60,7 +60,12 @@ export interface TrackingOptions<Job = unknown> {
    */
   readonly flushIntervalMs?: number | undefined;
 
-  /** How many jobs one write takes at most: 1 to 10,000. @default 500 */
+  /**
+   * How many jobs one write takes at most: 1 to 10,000. More than 500 only as many as the store, by its last
+   * write, takes 200 ms for.
+   *
+   * @default 2_000
+   */
   readonly maxBatchSize?: number | undefined;
 
   /**
@@ -133,7 +138,7 @@ const RULES: Rules = {
   metadata: HOOK,
   filter: HOOK,
   flushIntervalMs: wholeNumber(10, 0, 60_000),
-  maxBatchSize: wholeNumber(500, 1, 10_000),
+  maxBatchSize: wholeNumber(2_000, 1, 10_000),
   maxPending: wholeNumber(100_000, 1, 10_000_000),
   maxValueLength: wholeNumber(65_536, 256, 100_000_000),
   backoff: {

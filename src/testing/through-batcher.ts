@@ -13,7 +13,7 @@ const OTHERS = ['get', 'attempts', 'list', 'count', 'delete', 'prune', 'close'] 
  * that fail are repeated, in smaller batches. Each `write` has a batcher of its own, as each process has, and
  * resolves once all that it was given is stored. Run the suite on it, too.
  *
- * @param options.maxBatchSize jobs in one write of the store, 1 to 10,000. @default 500
+ * @param options.maxBatchSize jobs in one write of the store, 1 to 10,000. @default 2,000
  * @param options.flushTimeoutMs how long a `write` tries. @default 30,000
  */
 export function throughBatcher(

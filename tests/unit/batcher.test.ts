@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { JobStatusError } from '../../src/errors.ts';
 import { job, settle, setUp, UNAVAILABLE } from '../support/batcher.ts';
 
 beforeEach(() => {
@@ -50,6 +51,20 @@ describe('batches', () => {
     await vi.advanceTimersByTimeAsync(200);
     expect((at[1] as number) - (at[0] as number)).toBeGreaterThanOrEqual(60);
     expect((at[1] as number) - (at[0] as number)).toBeLessThanOrEqual(80);
+  });
+
+  test('500 jobs are a full batch to a store that takes long for them', async () => {
+    const { store, batcher } = setUp({ flushIntervalMs: 10_000 });
+    const write = store.write.bind(store);
+    store.write = async (updates, options) => {
+      await new Promise((resolve) => setTimeout(resolve, updates.length));
+      await write(updates, options);
+    };
+    batcher.take(job('first')[1]);
+    await settle(batcher.flush());
+    for (let id = 0; id < 1_200; id++) batcher.take(job(id)[1]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(store.batches.map((batch) => batch.length)).toEqual([1, 500, 500]);
   });
 
   test('the lag is how long the oldest update has waited, also one that has coalesced', async () => {
@@ -104,6 +119,17 @@ describe('updates refused for good', () => {
     expect(batcher.stats()).toMatchObject({ pending: 0, written: 509, refused: 3, retried: 0 });
     // Each of them costs two halves on each of nine levels at most.
     expect(store.batches.length).toBeLessThanOrEqual(1 + 3 * 2 * 9);
+  });
+
+  test('where more than 500 are too much for a gateway, that is found out once', async () => {
+    const { store, batcher } = setUp();
+    const tooLarge = new JobStatusError('ERR_STORE_REFUSED', '413');
+    store.answers((batch) => (batch.length > 600 ? { fail: tooLarge } : 'store'));
+    for (let id = 0; id < 4_000; id++) batcher.take(job(id)[1]);
+    await settle(batcher.flush());
+    const sizes = store.batches.map((batch) => batch.length);
+    expect(sizes).toEqual([2_000, 1_000, 500, 500, 1_000, 500, 500, 500, 500, 500, 500]);
+    expect(batcher.stats()).toMatchObject({ written: 4_000, refused: 0 });
   });
 
   test('a fault that passes in the middle of a split loses nothing', async () => {
