@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TrackableJob, TrackableQueue } from './bullmq.ts';
-import { JobStatusError } from './errors.ts';
+import { JobStatusError, restAskedFor } from './errors.ts';
 import { isFinished } from './phase.ts';
 import { snapshotOfEnd } from './queue-snapshot.ts';
 import { unreadable } from './queue/check.ts';
@@ -127,9 +127,8 @@ export function watchQueue(
         if (signal.aborted || queue.closing !== undefined) return;
         if (failures === 0) tell(cause);
         const ms = Math.min(REST_MS.max, REST_MS.min * 2 ** failures++);
-        await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(
-          () => {},
-        );
+        const rest = restAskedFor(asError(cause)) + ms * (0.5 + Math.random() / 2);
+        await sleep(rest, undefined, { signal, ref: false }).catch(() => {});
       }
     }
   }

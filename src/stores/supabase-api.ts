@@ -50,32 +50,32 @@ export interface Response {
   } | null;
 }
 
-export function abortable(
-  request: Request,
-  signal: AbortSignal | undefined,
-): PromiseLike<Response> {
-  return signal === undefined ? request : request.abortSignal(signal);
+/** What came back, and how long the API asks to be left alone, in ms, where it does. */
+export interface Answer extends Response {
+  readonly retryAfterMs: number | undefined;
 }
 
-/**
- * How long the API asks to be left alone, in ms, once it has answered: a number of seconds, or a date. supabase-js
- * hands no header on; the `fetch` that each request has of its client sees them.
- */
-export function retryAfterOf(request: Request): () => number | undefined {
-  const { fetch: send } = request;
-  let header: string | null = null;
-  if (typeof send === 'function') {
+/** Sends a request. supabase-js hands no header on; the `fetch` that each request has of its client sees them. */
+export async function send(request: Request, signal?: AbortSignal): Promise<Answer> {
+  const { fetch } = request;
+  let retryAfter: string | null = null;
+  if (typeof fetch === 'function') {
     request.fetch = async (...args) => {
-      const response = await send(...args);
-      header = response.headers?.get('retry-after') ?? null;
+      const response = await fetch(...args);
+      retryAfter = response.headers?.get('retry-after') ?? null;
       return response;
     };
   }
-  return () => {
-    if (header === null) return undefined;
-    const ms = /^\d+$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - Date.now();
-    return Math.max(0, ms) || undefined;
-  };
+  const response = await (signal === undefined ? request : request.abortSignal(signal));
+  return { ...response, retryAfterMs: msOf(retryAfter) };
+}
+
+/** `Retry-After` is a number of seconds, or a date. */
+function msOf(retryAfter: string | null): number | undefined {
+  if (retryAfter === null) return undefined;
+  const isSeconds = /^\d+$/.test(retryAfter);
+  const ms = isSeconds ? Number(retryAfter) * 1_000 : Date.parse(retryAfter) - Date.now();
+  return Math.max(0, ms) || undefined;
 }
 
 /** What a gateway says in place of the API is a page: its words, on one line, and not too many. */

@@ -13,16 +13,15 @@ import { fromAttemptRow, fromRow, toRecord, type Row } from './row.ts';
 import { tableFlags } from './setup.ts';
 import { codeOfSqlState, isMissing, quotesValue } from './sqlstate.ts';
 import {
-  abortable,
   brief,
   isAfter,
   listsForUrls,
   quote,
-  retryAfterOf,
+  send,
   where,
+  type Answer,
   type Api,
   type Filter,
-  type Response,
   type Table,
 } from './supabase-api.ts';
 
@@ -74,10 +73,9 @@ export class SupabaseStatusStore implements StatusStore {
       updates: records,
       schema_version: WRITABLE_VERSION,
     });
-    const retryAfterMs = retryAfterOf(request);
-    const response = await abortable(request, signal);
+    const answer = await send(request, signal);
     // The function says how many rows it merged.
-    this.#check(response, typeof response.data === 'number', retryAfterMs());
+    this.#check(answer, typeof answer.data === 'number');
   }
 
   async get(
@@ -86,7 +84,7 @@ export class SupabaseStatusStore implements StatusStore {
   ): Promise<JobStatus | undefined> {
     const { queue, jobId } = storedKey(key);
     const request = this.#table().select('*').eq('queue', queue).eq('job_id', jobId);
-    return this.#rows(await abortable(request, signal))[0];
+    return this.#rows(await send(request, signal))[0];
   }
 
   async attempts(key: JobKey): Promise<JobAttempt[]> {
@@ -94,10 +92,10 @@ export class SupabaseStatusStore implements StatusStore {
     const { attemptsTable } = this.#names;
     // In one request, so both are of one moment.
     const request = this.#table().select(`*, ${quote(attemptsTable)}(*)`);
-    const response = await request.eq('queue', queue).eq('job_id', jobId);
-    const [row] = this.#rows(response);
+    const answer = await send(request.eq('queue', queue).eq('job_id', jobId));
+    const [row] = this.#rows(answer);
     if (row === undefined) return [];
-    const [found] = response.data as [Row];
+    const [found] = answer.data as [Row];
     return toAttempts(row, (found[attemptsTable] as Row[]).map(fromAttemptRow));
   }
 
@@ -110,14 +108,14 @@ export class SupabaseStatusStore implements StatusStore {
       request = request.order(column, { ascending: false });
     }
     // The API returns 1,000 rows at most, unless the project's `max_rows` says otherwise.
-    const response = await abortable(request.limit(Math.min(limit + 1, 1_000)), signal);
-    return toPage(this.#rows(response), Math.min(limit, 999));
+    const answer = await send(request.limit(Math.min(limit + 1, 1_000)), signal);
+    return toPage(this.#rows(answer), Math.min(limit, 999));
   }
 
   async count(query?: StatusQuery): Promise<number> {
     // No row is asked for, but a body: HEAD's answer can't say what went wrong.
     const request = this.#select('queue', resolveQuery(query).filter, { count: 'exact' });
-    return this.#count(await request.limit(0));
+    return this.#count(await send(request.limit(0)));
   }
 
   /**
@@ -128,23 +126,24 @@ export class SupabaseStatusStore implements StatusStore {
   async delete(query: StatusFilter): Promise<number> {
     const { jobId, ...filter } = resolveDeletion(query);
     const request = () => where(this.#table().delete({ count: 'exact' }), filter);
-    if (jobId === undefined) return this.#count(await request());
+    if (jobId === undefined) return this.#count(await send(request()));
     let deleted = 0;
     for (const ids of listsForUrls(jobId))
-      deleted += this.#count(await request().filter('job_id', 'in', ids));
+      deleted += this.#count(await send(request().filter('job_id', 'in', ids)));
     return deleted;
   }
 
   async prune(options: PruneOptions): Promise<number> {
     const resolved = resolvePrune(options);
     return pruneInSteps(resolved, async () => {
-      const response = await this.#api().rpc(this.#names.pruneFunction, {
+      const request = this.#api().rpc(this.#names.pruneFunction, {
         older_than: resolved.olderThan.toISOString(),
         statuses: resolved.statuses,
         at_most: PRUNE_STEP,
       });
-      this.#check(response, typeof response.data === 'number');
-      return response.data as number;
+      const answer = await send(request);
+      this.#check(answer, typeof answer.data === 'number');
+      return answer.data as number;
     });
   }
 
@@ -164,21 +163,21 @@ export class SupabaseStatusStore implements StatusStore {
     return where(this.#api().rpc(this.#names.byIdFunction, args, options).select(columns), filter);
   }
 
-  #rows(response: Response): JobStatus[] {
-    this.#check(response, Array.isArray(response.data));
-    return (response.data as Row[]).map(fromRow);
+  #rows(answer: Answer): JobStatus[] {
+    this.#check(answer, Array.isArray(answer.data));
+    return (answer.data as Row[]).map(fromRow);
   }
 
-  #count(response: Response): number {
-    this.#check(response, response.count !== null);
-    return response.count ?? 0;
+  #count(answer: Answer): number {
+    this.#check(answer, answer.count !== null);
+    return answer.count ?? 0;
   }
 
   /**
    * supabase-js reports failures as values, and takes an empty answer of any server for a success:
    * only what the table and the function really answer passes.
    */
-  #check({ error, status }: Response, isAnswer: boolean, retryAfterMs?: number): void {
+  #check({ error, status, retryAfterMs }: Answer, isAnswer: boolean): void {
     if (error === null && isAnswer) return;
     const state = codeOf(error);
     if (error !== null) {
