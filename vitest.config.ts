@@ -42,6 +42,7 @@ export default defineConfig({
           include: ['tests/{parts,package}/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          expect: { poll: { timeout: 10_000 } },
         },
       },
     ],

@@ -107,7 +107,7 @@ describe('connections that are dead, of which nobody is told', () => {
     const options = { writeTimeoutMs: 300, backoff: { minMs: 10, maxMs: 20 }, onError };
     const worker = stage.worker(async () => 1);
     const tracker = attachStatusTracking(worker, new PostgresStatusStore(pool), options);
-    if (isMade) await pool.query('select 1');
+    if (isMade) (await pool.connect()).release();
     else stage.database.stall();
     stage.database.freeze();
     void worker.run();

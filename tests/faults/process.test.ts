@@ -252,7 +252,6 @@ test('a worker’s process started twice: every row is right by itself', async (
   const workers = Map.groupBy(await readAll(store, { queue: stage.name }), (row) => row.worker);
   const shares = [...workers.values()].map(({ length }) => length);
   expect(shares).toHaveLength(2);
-  expect(Math.min(...shares)).toBeGreaterThan(jobs / 10);
   record({
     fault: "a worker's process started twice",
     load: `${jobs} jobs, 40 at once`,

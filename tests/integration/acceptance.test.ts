@@ -95,7 +95,6 @@ describe('acceptance', () => {
       data: { n },
       opts: { removeOnComplete: true },
     }));
-    await queue.addBulk(jobs);
     const worker = () =>
       execa(
         process.execPath,
@@ -111,6 +110,8 @@ describe('acceptance', () => {
         },
       );
     const processes = [worker(), worker()];
+    await expect.poll(async () => (await queue.getWorkers()).length).toBe(2);
+    await queue.addBulk(jobs);
     await expect
       .poll(async () => Object.values(await queue.getJobCounts('waiting', 'active')), {
         timeout: 60_000,

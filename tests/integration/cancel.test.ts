@@ -156,7 +156,7 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     const job = await queue.add('job', {});
     void worker.run();
     await expect.poll(() => rowOf(job)).toMatchObject({ status: 'active' });
-    await sleep(1_200);
+    await sleep(1_500);
     await cancel(job.id);
     gate.resolve();
     await expect
@@ -226,7 +226,7 @@ describe.concurrent.each(Object.entries(BACKENDS))('%s', (_, backend) => {
     const job = await queue.add('job', {}, { attempts: 3, backoff: 60_000 });
     void worker.run();
     await expect.poll(() => rowOf(job)).toMatchObject({ status: 'active' });
-    await sleep(1_200);
+    await sleep(1_500);
     await cancel(job.id);
     gate.reject(new Error('by itself'));
     await expect

@@ -174,9 +174,9 @@ describe('who looks sees the truth', () => {
     const ids = (pages: (readonly JobRow[])[]) => new Set(pages.flat().map(({ job_id }) => job_id));
     expect(ids(alice.pages)).toEqual(new Set(['first', 'second']));
     expect(ids(stranger.pages)).toEqual(new Set());
-    const sent = realtime.sent.map(({ type, row }) => `${type} ${row['job_id']}`);
-    expect(sent).toContain('UPDATE first');
-    expect(sent).not.toContain('INSERT theirs');
+    const sent = () => realtime.sent.map(({ type, row }) => `${type} ${row['job_id']}`);
+    await expect.poll(sent, soon).toContain('UPDATE first');
+    expect(sent()).not.toContain('INSERT theirs');
   });
 
   test('a row that is deleted is gone', async () => {

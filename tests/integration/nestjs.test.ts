@@ -69,7 +69,7 @@ test('jobs are tracked from the moment they are added until they end, and cancel
   });
 
   // Nest ends the process by the signal that it got, once all has been closed.
-  const { id: last = '' } = await queue.add('export', { file: 'last', pages: 5 });
+  const { id: last = '' } = await queue.add('export', { file: 'last', pages: 40 });
   await becomes(last, { status: 'active' });
   app.kill('SIGTERM');
   await expect(app).rejects.toMatchObject({ signal: 'SIGTERM', stderr: '' });
@@ -85,7 +85,7 @@ test('app.close() stores every row, and holds nothing open', async () => {
     import { ExportsService } from './exports.service.js';
     const app = await NestFactory.createApplicationContext(AppModule, { logger: ['error', 'warn'] });
     const service = app.get(ExportsService);
-    const ids = await Promise.all(Array.from({ length: 5 }, () => service.add({ file: 'f', pages: 5 })));
+    const ids = await Promise.all(Array.from({ length: 5 }, () => service.add({ file: 'f', pages: 40 })));
     while ((await service.status(ids[4]))?.status !== 'active');
     await app.close();
     console.log(ids.join());`,

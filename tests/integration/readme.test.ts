@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -73,8 +74,9 @@ describe('programs', () => {
     ['postgres', postgres],
   ])('the next is examples/%s.ts, and runs until it is told to end', async (name, code) => {
     expect(code).toBe(readFileSync(join(root, `examples/${name}.ts`), 'utf8'));
-    const program = run(code, name);
-    setTimeout(() => program.kill('SIGTERM'), 2_000);
+    const program = run(`${code}\nconsole.log('it listens');`, name);
+    await once(program.stdout, 'data');
+    program.kill('SIGTERM');
     expect((await program).stderr).toBe('');
   });
 

@@ -59,7 +59,7 @@ export async function startJobsUnderWay(connection: RedisConnection, store: Stat
   attachStatusTracking(worker, store, {
     metadata: () => ids,
     backoff: { minMs: 10, maxMs: 50 },
-    onError: ({ code }) => void told.add(code),
+    onError: ({ code }, updates) => void (updates.length > 0 && told.add(code)),
   });
   let active = 0;
   const started = new Promise<void>((resolve) => {
@@ -93,7 +93,7 @@ export async function startJobsUnderWay(connection: RedisConnection, store: Stat
   return {
     /** What the old table says of them, each with a note that refers to it. */
     oldRowsSql: oldRows.join('\n'),
-    /** The codes that `onError` was told. */
+    /** The codes of the writes that failed. */
     told: told as ReadonlySet<string>,
     /** Lets them go, and resolves when all have ended and every row is stored. */
     async finish(): Promise<void> {
