@@ -70,7 +70,13 @@ export class MemoryStatusStore implements StatusStore {
   }
 
   #matching(filter: ResolvedFilter): JobStatus[] {
-    return [...this.#jobs.values()].map(toStatus).filter((row) => matches(row, filter));
+    return [...this.#named(filter)].map(toStatus).filter((row) => matches(row, filter));
+  }
+
+  /** The jobs that a filter names by their keys; all where it does not. */
+  #named({ queue, jobId }: ResolvedFilter): Iterable<StatusUpdate> {
+    if (queue === undefined || jobId === undefined) return this.#jobs.values();
+    return [...new Set(jobId)].flatMap((id) => this.#jobs.get(keyOf({ queue, jobId: id })) ?? []);
   }
 }
 

@@ -40,13 +40,14 @@ describe.each(RUNNERS)('$name', ({ name, args }) => {
 
   describe.each(paths)('on $name', ({ path }) => {
     async function run(store: 'right' | 'wrong') {
-      const { all, exitCode } = await execa(path, args, {
+      const { all, exitCode, timedOut } = await execa(path, args, {
         cwd: folders.get(name) as string,
         env: { NODE_OPTIONS: '', NODE_PATH: '', NO_COLOR: '1', VITEST: undefined, STORE: store },
         all: true,
         reject: false,
-        timeout: 60_000,
+        timeout: 100_000,
       });
+      expect(timedOut).toBe(false);
       return { all, exitCode };
     }
 
