@@ -106,7 +106,7 @@ export function createBatcher(
   let failedAt = 0;
   let restUntil = 0;
   let lastWriteMs = 0;
-  const batchSize = createBatchSize(options.maxBatchSize);
+  const batchSize = createBatchSize(Math.min(options.maxBatchSize, options.maxPending));
   const dropped = createDropped(options, tell);
 
   function add(entry: PendingUpdate): void {
@@ -153,18 +153,18 @@ export function createBatcher(
 
   /** Sets when RESTING ends, counted from the last failure; while somebody flushes, soon. */
   function rest(ms: number): void {
-    const longest = waiters.areHurried() ? withJitter(MAX_REST_IN_FLUSH_MS) : ms;
-    restUntil = failedAt + Math.min(ms, longest);
+    const isHurried = waiters.areHurried();
+    restUntil = failedAt + (isHurried ? Math.min(ms, withJitter(MAX_REST_IN_FLUSH_MS)) : ms);
   }
 
   async function writeBatch(): Promise<void> {
     timer = undefined;
     underWay = pending.take(batchSize.now());
-    const jobs = underWay.length;
-    const start = performance.now();
+    const [jobs, start, refusedBefore] = [underWay.length, performance.now(), counts.refused];
     try {
-      await writeOrSplit();
+      const isSplit = await writeOrSplit();
       failures = 0;
+      if (isSplit && counts.refused === refusedBefore) batchSize.tooLarge(jobs);
       batchSize.succeeded(jobs, performance.now() - start);
     } catch (thrown) {
       takeBack(asStoreError(thrown));
@@ -194,8 +194,9 @@ export function createBatcher(
     tell(error, failed.map(updateOf));
   }
 
-  /** Writes what is under way; what remains of it when this throws is what was not stored. */
-  async function writeOrSplit(): Promise<void> {
+  /** Writes what is under way, and says whether in parts; what remains of it when this throws was not stored. */
+  async function writeOrSplit(): Promise<boolean> {
+    let isSplit = false;
     const parts = [underWay];
     for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
       try {
@@ -204,7 +205,7 @@ export function createBatcher(
       } catch (error) {
         if (codeOf(error) !== 'ERR_STORE_REFUSED') throw error;
         if (part.length > 1) {
-          batchSize.refused(part.length);
+          isSplit = true;
           const half = Math.ceil(part.length / 2);
           parts.push(part.slice(half), part.slice(0, half));
           continue;
@@ -215,6 +216,7 @@ export function createBatcher(
       }
       underWay = parts.flat();
     }
+    return isSplit;
   }
 
   /** One call of the store. One that is given up may be stored all the same, which does no harm. */

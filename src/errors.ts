@@ -108,13 +108,22 @@ const MAX_REST_MS = 3_600_000;
 
 /** For how long a store asks to be left alone, in ms; 0 where it says nothing, or nothing that makes sense. */
 export function restAskedFor({ retryAfterMs }: JobStatusError): number {
-  return Math.min(MAX_REST_MS, Math.max(0, retryAfterMs || 0));
+  return Math.min(MAX_REST_MS, Math.max(0, Number(retryAfterMs) || 0));
 }
 
-/** What a store rejected with: itself, where it has a store's code; else one that has, with it as the cause. */
+/** What a store rejected with: itself, where it is ours; else one of ours that has it as the cause, and its code. */
 export function asStoreError(thrown: unknown): JobStatusError {
-  if (codeOf(thrown).startsWith('ERR_STORE_')) return thrown as JobStatusError;
+  const code = codeOf(thrown) as JobStatusErrorCode;
+  if (code.startsWith('ERR_STORE_'))
+    return thrown instanceof JobStatusError ? thrown : ours(code, thrown);
   return new JobStatusError('ERR_STORE_UNAVAILABLE', `The store failed: ${messageOf(thrown)}`, {
     cause: thrown,
   });
+}
+
+/** An error that has a code of ours, and is of another copy of this package, or of the store's own making. */
+function ours(code: JobStatusErrorCode, thrown: unknown): JobStatusError {
+  const { retryAfterMs } = thrown as { retryAfterMs?: unknown };
+  const asked = typeof retryAfterMs === 'number' ? { retryAfterMs } : {};
+  return new JobStatusError(code, messageOf(thrown), { cause: thrown, ...asked });
 }

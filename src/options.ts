@@ -62,7 +62,7 @@ export interface TrackingOptions<Job = unknown> {
 
   /**
    * How many jobs one write takes at most: 1 to 10,000. More than 500 only as many as the store, by its last
-   * write, takes 200 ms for.
+   * write, takes 200 ms for, and none once so many have shown to be too many for it.
    *
    * @default 2_000
    */
@@ -83,7 +83,7 @@ export interface TrackingOptions<Job = unknown> {
   /**
    * How long to wait before a failed write is tried again, in ms: at first `minMs` (1 to 3,600,000),
    * then twice as long each time up to `maxMs`, each with jitter. A store's own `retryAfterMs` is kept,
-   * and up to half as long again added by lot, up to an hour; while somebody flushes, no rest is longer than 250 ms.
+   * an hour at most, and up to half as long again added by lot; while somebody flushes, no rest is longer than 250 ms.
    *
    * @default { minMs: 100, maxMs: 30_000 }
    */

@@ -126,8 +126,9 @@ export function watchQueue(
         // That a queue which closes can't be read is no news.
         if (signal.aborted || queue.closing !== undefined) return;
         if (failures === 0) tell(cause);
-        const ms = Math.min(REST_MS.max, REST_MS.min * 2 ** failures++);
-        const rest = restAskedFor(asError(cause)) + ms * (0.5 + Math.random() / 2);
+        const asked = Math.min(REST_MS.max, restAskedFor(asError(cause)));
+        const ms = Math.min(REST_MS.max, Math.max(REST_MS.min * 2 ** failures++, asked / 2));
+        const rest = asked + ms * (0.5 + Math.random() / 2);
         await sleep(rest, undefined, { signal, ref: false }).catch(() => {});
       }
     }

@@ -74,7 +74,7 @@ export async function holdRows(
 }
 
 /** What trackers write at once unless they are told to write more. */
-const MAX_BATCH = 500;
+const MAX_BATCH = 2_000;
 
 /** Gives each history a key of its own in one new queue. */
 export function sideBySide(histories: readonly (readonly StatusUpdate[])[]): StatusUpdate[][] {

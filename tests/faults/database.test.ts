@@ -57,7 +57,7 @@ async function underLoad(
 /** Side by side; generously, for a test. The figures are for people to read. */
 function expectAsQuick({ tracked, untracked }: { tracked: Reading; untracked: Reading }): void {
   expect(tracked.p50).toBeLessThan(2 * untracked.p50 + 10);
-  expect(tracked.p99).toBeLessThan(3 * untracked.p99 + 500);
+  expect(tracked.p99).toBeLessThan(3 * untracked.p99 + 200);
 }
 
 /** What jobs took during a fault, as the table tells it. */
@@ -128,10 +128,10 @@ test('past maxPending what is given up is told once, and reconcile mends what th
   await agree(stage.store, stage.queue, total);
 
   const { dropped, errors } = after.tracked;
-  expect(during.tracked.pending).toBeLessThanOrEqual(maxPending + 500);
+  expect(during.tracked.pending).toBeLessThanOrEqual(maxPending + 2_000);
   expect(dropped).toBeGreaterThan(0);
   expect(missing).toBeLessThanOrEqual(dropped);
-  const most = 3 + dropped / Math.max(500, maxPending / 10);
+  const most = 3 + dropped / Math.max(2_000, maxPending / 10);
   expect(errors['ERR_UPDATES_DROPPED']).toBeLessThanOrEqual(most);
   expect(after.tracked).toMatchObject({ pending: 0, repeated: 0, unhandled: 0 });
   expect(during.tracked.heap - before.tracked.heap).toBeLessThan(5 + maxPending * 0.0015);

@@ -241,6 +241,22 @@ describe('what goes wrong', () => {
   });
 });
 
+test('an error of the store that only looks like one of ours is told as the store’s', async () => {
+  class Away extends FakeStore {
+    override list = () =>
+      Promise.reject(Object.assign(new Error('away'), { code: 'ERR_STORE_UNAVAILABLE' }));
+  }
+  await using stage = newQueueOn(BACKENDS['BullMQ 6']!);
+  const told = new Set<string>();
+  const tracker = attachQueueTracking(stage.queue, new Away(), {
+    flushTimeoutMs: 200,
+    onError: ({ code }) => void told.add(code),
+  });
+  await stage.queue.add('job', {});
+  await expect.poll(() => [...told]).toEqual(['ERR_STORE_UNAVAILABLE']);
+  await tracker.close().catch(() => {});
+});
+
 test('an update that the store refuses for good holds up no other, nor one of a job that is gone', async () => {
   const store = new FakeStore().answers({ refuse: ['poison'] });
   await using stage = newQueueOn(BACKENDS['BullMQ 6']!);

@@ -26,11 +26,30 @@ test('never more than the full size, however quick', () => {
   expect(size.now()).toBe(3);
 });
 
-test('once more than 500 were refused, never more than 500 again', () => {
+test('a store that was away is asked for the full size as before', () => {
   const size = createBatchSize(2_000);
-  size.refused(500);
+  for (const jobs of [2_000, 1_000, 500]) size.failed(jobs);
+  expect(size.now()).toBe(250);
+  size.succeeded(250, 10);
   expect(size.now()).toBe(2_000);
-  size.refused(501);
+});
+
+test('one that has stored less meanwhile, never for more than 500 again', () => {
+  const size = createBatchSize(2_000);
+  for (const jobs of [2_000, 1_000]) size.failed(jobs);
+  size.succeeded(500, 10);
+  size.failed(2_000);
+  for (let write = 0; write < 5; write++) {
+    size.succeeded(500, 10);
+    expect(size.now()).toBe(500);
+  }
+});
+
+test('once more than 500 were too large, never more than 500 again', () => {
+  const size = createBatchSize(2_000);
+  size.tooLarge(500);
+  expect(size.now()).toBe(2_000);
+  size.tooLarge(501);
   expect(size.now()).toBe(500);
   size.succeeded(500, 1);
   expect(size.now()).toBe(500);

@@ -147,8 +147,8 @@ describe('a store that fails', () => {
     expect(sizes.slice(8).every((size) => size <= 128)).toBe(true);
   });
 
-  test.each([[NaN], [Infinity], [-1], [2 ** 40]])(
-    'a retryAfterMs of %d makes no hot loop',
+  test.each([[NaN], [Infinity], [-1], [2 ** 40], ['soon' as unknown as number]])(
+    'a retryAfterMs of %s makes no hot loop',
     async (retryAfterMs) => {
       const { store, batcher } = setUp({ flushIntervalMs: 0 });
       store.answers({

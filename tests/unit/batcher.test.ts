@@ -60,11 +60,11 @@ describe('batches', () => {
       await new Promise((resolve) => setTimeout(resolve, updates.length));
       await write(updates, options);
     };
-    batcher.take(job('first')[1]);
+    for (let id = 0; id < 600; id++) batcher.take(job(`first ${id}`)[1]);
     await settle(batcher.flush());
     for (let id = 0; id < 1_200; id++) batcher.take(job(id)[1]);
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(store.batches.map((batch) => batch.length)).toEqual([1, 500, 500]);
+    expect(store.batches.map((batch) => batch.length)).toEqual([600, 500, 500]);
   });
 
   test('the lag is how long the oldest update has waited, also one that has coalesced', async () => {
@@ -132,6 +132,14 @@ describe('updates refused for good', () => {
     expect(batcher.stats()).toMatchObject({ written: 4_000, refused: 0 });
   });
 
+  test('a culprit among many says nothing of how many are too many', async () => {
+    const { store, batcher } = setUp();
+    store.answers({ refuse: ['j7'] });
+    for (let id = 0; id < 4_000; id++) batcher.take(job(id)[1]);
+    await expect(settle(batcher.flush())).rejects.toMatchObject({ updates: [{ jobId: 'j7' }] });
+    expect(store.batches.at(-1)).toHaveLength(2_000);
+  });
+
   test('a fault that passes in the middle of a split loses nothing', async () => {
     const { store, batcher } = setUp({ maxBatchSize: 8 });
     let writes = 0;
@@ -144,14 +152,27 @@ describe('updates refused for good', () => {
 });
 
 describe('the bound', () => {
+  test('nothing is given up while the store is there: as many as may wait are a full batch', async () => {
+    const { store, batcher } = setUp({ maxPending: 1_000, flushIntervalMs: 10_000 });
+    for (let id = 0; id < 1_500; id++) {
+      batcher.take(job(id)[1]);
+      if (id % 100 === 0) await vi.advanceTimersByTimeAsync(1);
+    }
+    await settle(batcher.flush());
+    expect(batcher.stats()).toMatchObject({ written: 1_500, dropped: 0 });
+    expect(store.batches.map((batch) => batch.length)).toEqual([1_000, 500]);
+  });
+
   test('past maxPending starts go before ends, oldest first; all counted, told in one report', async () => {
     const { store, batcher, reports } = setUp({ maxPending: 4, maxBatchSize: 100 });
     store.answers({ fail: UNAVAILABLE });
-    for (const id of [1, 2]) batcher.take(job(id)[1]);
+    batcher.take(job(1)[1]);
+    await vi.advanceTimersByTimeAsync(20);
+    batcher.take(job(2)[1]);
     for (const id of [3, 4]) batcher.take(job(id)[0]);
     for (const id of [5, 6, 7]) batcher.take(job(id)[1]);
     expect(batcher.stats()).toMatchObject({ pending: 4, dropped: 3 });
-    await vi.advanceTimersByTimeAsync(20);
+    await vi.advanceTimersByTimeAsync(200);
     const dropped = reports.filter(({ error }) => error.code === 'ERR_UPDATES_DROPPED');
     expect(dropped.map(({ jobs }) => jobs)).toEqual([['j3', 'j4', 'j1']]);
     store.answers('store');

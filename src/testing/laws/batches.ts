@@ -2,8 +2,8 @@ import { JobHistory } from '../histories.ts';
 import { shuffles, type LawTest } from '../kit.ts';
 import { holdRows, sideBySide } from '../telling.ts';
 
-/** One more than what stores cut batches into, among others. */
-const SIZES = [1, 2, 3, 11, 26, 101, 501, 1_000];
+/** One more than what stores cut batches into, among others, and as many as trackers write at once. */
+const SIZES = [1, 2, 3, 11, 26, 101, 501, 2_000];
 
 export const batches: readonly LawTest[] = [
   {
