@@ -1,11 +1,12 @@
 import { askStore } from './ask-store.ts';
 import { createBatchSize } from './batch-size.ts';
 import { createDropped } from './dropped.ts';
-import { asStoreError, codeOf, describe, JobStatusError, restAskedFor } from './errors.ts';
+import { asStoreError, codeOf, describe, JobStatusError } from './errors.ts';
 import { createFlushWaiters } from './flush-waiters.ts';
 import { keyOf } from './key.ts';
 import type { ResolvedOptions } from './options.ts';
 import { createPendingUpdates, type PendingUpdate, type WaitingUpdate } from './pending.ts';
+import { restAfter, withJitter } from './rest.ts';
 import type { StatusStore } from './store.ts';
 import type { StatusUpdate } from './types.ts';
 
@@ -63,6 +64,9 @@ export interface Batcher {
   readonly stats: (heldBack?: readonly WaitingUpdate[]) => TrackerStats;
 }
 
+/** The longest rest that a store may ask for. */
+const MAX_ASKED_MS = 3_600_000;
+
 /** The longest rest while somebody flushes. */
 const MAX_REST_IN_FLUSH_MS = 250;
 
@@ -106,6 +110,7 @@ export function createBatcher(
   let failedAt = 0;
   let restUntil = 0;
   let lastWriteMs = 0;
+  // As many as may wait are a full batch: else some are given up while the store is there.
   const batchSize = createBatchSize(Math.min(options.maxBatchSize, options.maxPending));
   const dropped = createDropped(options, tell);
 
@@ -142,15 +147,6 @@ export function createBatcher(
     return Math.min(Math.max(flushIntervalMs, 2 * lastWriteMs), MAX_GATHERING * flushIntervalMs);
   }
 
-  function backoffMs(): number {
-    return Math.min(backoff.maxMs, backoff.minMs * 2 ** (failures - 1));
-  }
-
-  /** Half of it is drawn by lot, so that many trackers do not come back at once. */
-  function withJitter(ms: number): number {
-    return ms * (0.5 + Math.random() / 2);
-  }
-
   /** Sets when RESTING ends, counted from the last failure; while somebody flushes, soon. */
   function rest(ms: number): void {
     const isHurried = waiters.areHurried();
@@ -160,11 +156,11 @@ export function createBatcher(
   async function writeBatch(): Promise<void> {
     timer = undefined;
     underWay = pending.take(batchSize.now());
-    const [jobs, start, refusedBefore] = [underWay.length, performance.now(), counts.refused];
+    const jobs = underWay.length;
+    const start = performance.now();
     try {
-      const isSplit = await writeOrSplit();
+      await writeOrSplit();
       failures = 0;
-      if (isSplit && counts.refused === refusedBefore) batchSize.tooLarge(jobs);
       batchSize.succeeded(jobs, performance.now() - start);
     } catch (thrown) {
       takeBack(asStoreError(thrown));
@@ -188,14 +184,14 @@ export function createBatcher(
     counts.retried += 1;
     batchSize.failed(failed.length);
     failedAt = performance.now();
-    const asked = restAskedFor(error);
-    // On top of what the store asks for, for it asks all trackers for the same.
-    rest(asked + withJitter(Math.max(backoffMs(), asked / 2)));
+    rest(restAfter(error, failures, backoff, MAX_ASKED_MS));
     tell(error, failed.map(updateOf));
   }
 
-  /** Writes what is under way, and says whether in parts; what remains of it when this throws was not stored. */
-  async function writeOrSplit(): Promise<boolean> {
+  /** Writes what is under way; what remains of it when this throws is what was not stored. */
+  async function writeOrSplit(): Promise<void> {
+    const jobs = underWay.length;
+    const refusedBefore = counts.refused;
     let isSplit = false;
     const parts = [underWay];
     for (let part = parts.pop(); part !== undefined; part = parts.pop()) {
@@ -216,7 +212,7 @@ export function createBatcher(
       }
       underWay = parts.flat();
     }
-    return isSplit;
+    if (isSplit && counts.refused === refusedBefore) batchSize.tooLarge(jobs);
   }
 
   /** One call of the store. One that is given up may be stored all the same, which does no harm. */

@@ -103,14 +103,6 @@ export function kindOf(value: unknown): string {
   return `an object with the keys ${Object.keys(value).slice(0, 5).join(', ') || '(none)'}`;
 }
 
-/** The longest rest that a store may ask for. */
-const MAX_REST_MS = 3_600_000;
-
-/** For how long a store asks to be left alone, in ms; 0 where it says nothing, or nothing that makes sense. */
-export function restAskedFor({ retryAfterMs }: JobStatusError): number {
-  return Math.min(MAX_REST_MS, Math.max(0, Number(retryAfterMs) || 0));
-}
-
 /** What a store rejected with: itself, where it is ours; else one of ours that has it as the cause, and its code. */
 export function asStoreError(thrown: unknown): JobStatusError {
   const code = codeOf(thrown) as JobStatusErrorCode;

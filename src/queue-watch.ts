@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TrackableJob, TrackableQueue } from './bullmq.ts';
-import { JobStatusError, restAskedFor } from './errors.ts';
+import { JobStatusError } from './errors.ts';
 import { isFinished } from './phase.ts';
 import { snapshotOfEnd } from './queue-snapshot.ts';
 import { unreadable } from './queue/check.ts';
 import type { Changes, JobChange, QueueReader } from './queue/reader.ts';
 import { runReconciliation } from './reconciliation.ts';
+import { restAfter } from './rest.ts';
 import { pieces, UNFINISHED } from './rows.ts';
 import { toText } from './storable.ts';
 import type { Tracker } from './tracker.ts';
@@ -27,8 +28,8 @@ const MAX_EVENTS = 5_000;
 /** For how long a wait for the next event holds a connection, in ms. */
 const WAIT_MS = 10_000;
 
-/** How long both tasks rest after the queue or the store could not be read, in ms. */
-const REST_MS = { min: 250, max: 30_000 };
+/** How long both tasks rest after the queue or the store could not be read: events wait, and a queue trims them. */
+const BACKOFF = { minMs: 250, maxMs: 30_000 };
 
 /** How long its end waits for what is under way, in ms. */
 const END_MS = 1_000;
@@ -125,11 +126,9 @@ export function watchQueue(
       } catch (cause) {
         // That a queue which closes can't be read is no news.
         if (signal.aborted || queue.closing !== undefined) return;
-        if (failures === 0) tell(cause);
-        const asked = Math.min(REST_MS.max, restAskedFor(asError(cause)));
-        const ms = Math.min(REST_MS.max, Math.max(REST_MS.min * 2 ** failures++, asked / 2));
-        const rest = asked + ms * (0.5 + Math.random() / 2);
-        await sleep(rest, undefined, { signal, ref: false }).catch(() => {});
+        if (++failures === 1) tell(cause);
+        const restMs = restAfter(asError(cause), failures, BACKOFF, BACKOFF.maxMs);
+        await sleep(restMs, undefined, { signal, ref: false }).catch(() => {});
       }
     }
   }
